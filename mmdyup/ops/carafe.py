@@ -1,0 +1,69 @@
+import math
+
+from torch import Tensor
+
+from . import reference
+from .backends import choose_backend
+from .carafe_mmcv import carafe_mmcv
+from .carafe_native import carafe_native
+from .checks import (
+    check_divides,
+    check_map,
+    check_odd,
+    check_positive_int,
+    check_same_device,
+    check_shape,
+)
+from .dtypes import memory_format_of
+
+_IMPLEMENTATIONS = {
+    'mmcv': carafe_mmcv,
+    'native': carafe_native,
+    'reference': reference.carafe,
+}
+
+
+def carafe(x: Tensor, kernels: Tensor, groups: int = 1, scale_factor: int = 2,
+           backend: str = 'auto') -> Tensor:
+    """Content-aware reassembly (CARAFE, Wang et al., ICCV 2019, equation 4).
+
+    Every output position is the sum of the k×k low-resolution neighbourhood of its cell,
+    weighted by the position's own kernel; outside the map the feature is 0. CARAFE, DLU, FADE
+    and SAPA differ only in how they make the kernels.
+
+    Args:
+        x: Feature, (N, C, H, W), float16, bfloat16, float32 or float64.
+        kernels: (N, groups·k², sH, sW), any floating dtype, k odd; k is read off the channels.
+        groups: Groups of channels that share a kernel, G; divides C.
+        scale_factor: The upsampling ratio s, 1 or more.
+        backend: 'auto' (mmcv's compiled operator on CUDA, else native), 'mmcv', 'native', or
+            'reference' (plain loops, for checking).
+
+    Returns:
+        (N, C, sH, sW) in the dtype and memory format of ``x``.
+
+    Raises:
+        TypeError: An argument is not a floating tensor, or a ratio is not an integer.
+        ValueError: Shapes, groups, devices or the backend do not fit.
+    """
+    check_map('x', x)
+    check_map('kernels', kernels)
+    check_positive_int('scale_factor', scale_factor)
+    check_divides('groups', groups, x.shape[1])
+    check_same_device(x, kernels=kernels)
+    kernel_size = _kernel_size(x, kernels, groups, scale_factor)
+    run = _IMPLEMENTATIONS[choose_backend('carafe', backend, x)]
+    return run(x, kernels, kernel_size, groups, scale_factor).to(memory_format=memory_format_of(x))
+
+
+def _kernel_size(x: Tensor, kernels: Tensor, groups: int, scale_factor: int) -> int:
+    n, _, h, w = x.shape
+    channels = int(kernels.shape[1])
+    kernel_size = math.isqrt(channels // groups)
+    if groups * kernel_size**2 != channels:
+        raise ValueError(f'kernels must have groups·k² channels, but {channels} is not {groups} '
+                         'times a square.')
+    check_odd('the kernel size', kernel_size)
+    expected = (n, channels, scale_factor * h, scale_factor * w)
+    check_shape('kernels', kernels, expected, 'a kernel for every position of the upsampled map')
+    return kernel_size

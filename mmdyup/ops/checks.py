@@ -1,0 +1,59 @@
+"""What every operator asks of its arguments, each in one sentence."""
+import torch
+from torch import Tensor
+
+
+def check_positive_int(name: str, value: int) -> None:
+    """Raises TypeError where ``value`` is no integer, ValueError where it is below 1."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f'{name} must be an integer, but it is {value!r}.')
+    if value < 1:
+        raise ValueError(f'{name} must be at least 1, but it is {value}.')
+
+
+def check_odd(name: str, value: int) -> None:
+    """Raises where ``value`` is not an odd positive integer."""
+    check_positive_int(name, value)
+    if value % 2 == 0:
+        raise ValueError(f'{name} must be odd, so that the kernel has a centre, but it is {value}.')
+
+
+def check_map(name: str, x: Tensor) -> None:
+    """Raises where ``x`` is not a floating tensor (N, C, H, W) with C, H, W at least 1."""
+    if not isinstance(x, Tensor):
+        raise TypeError(f'{name} must be a tensor, but it is a {type(x).__name__}.')
+    if not x.is_floating_point():
+        raise TypeError(f'{name} must be a floating-point tensor, but its dtype is {x.dtype}.')
+    if x.dim() != 4:
+        raise ValueError(f'{name} must have the shape (N, C, H, W), but it is {_shape(x)}.')
+    # a traced shape holds tensors, whose truth would be frozen into the graph
+    if not torch.jit.is_tracing() and min(x.shape[1:]) < 1:
+        raise ValueError(f'{name} needs at least one channel, row and column, but it is '
+                         f'{_shape(x)}.')
+
+
+def check_shape(name: str, x: Tensor, expected: tuple, why: str) -> None:
+    """Raises where ``x`` is not a floating tensor of the shape ``expected``."""
+    check_map(name, x)
+    if not torch.jit.is_tracing() and tuple(x.shape) != tuple(expected):
+        raise ValueError(f'{name} must have the shape {tuple(expected)} ({why}), but it is '
+                         f'{_shape(x)}.')
+
+
+def check_divides(name: str, value: int, channels: int) -> None:
+    """Raises where ``value`` groups do not divide ``channels`` evenly."""
+    check_positive_int(name, value)
+    if not torch.jit.is_tracing() and channels % value:
+        raise ValueError(f'{name}={value} must divide the {channels} channels evenly.')
+
+
+def check_same_device(x: Tensor, **others: Tensor) -> None:
+    """Raises where one of ``others`` lies on another device than ``x``."""
+    for name, other in others.items():
+        if other.device != x.device:
+            raise ValueError(f'{name} is on {other.device}, but the feature is on {x.device}; '
+                             'move them to the same device.')
+
+
+def _shape(x: Tensor) -> tuple:
+    return tuple(x.shape)

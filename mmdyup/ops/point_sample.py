@@ -1,0 +1,49 @@
+import torch.nn.functional as F
+from torch import Tensor
+
+from . import reference
+from .backends import choose_backend
+from .bilinear import sample_around_cells
+from .checks import check_divides, check_map, check_positive_int, check_same_device, check_shape
+from .dtypes import memory_format_of
+
+
+def point_sample(x: Tensor, offsets: Tensor, scale_factor: int = 2, groups: int = 1,
+                 backend: str = 'auto') -> Tensor:
+    """Upsamples by one bilinear sample for every output position (DySample, section 3.1).
+
+    The s² output positions of low-resolution cell (h, w) read each group's channels at the
+    cell's centre plus their own offset; beyond the border the border is read. With offsets at
+    the bilinear start this is ``F.interpolate(mode='bilinear', align_corners=False)``.
+
+    Args:
+        x: Feature, (N, C, H, W), float16, bfloat16, float32 or float64.
+        offsets: (N, 2·groups·s², H, W), any floating dtype, in low-resolution pixels. Channels
+            are ordered by coordinate (x along the width, then y), group, place i·s + j in the
+            cell.
+        scale_factor: The upsampling ratio s, 1 or more.
+        groups: Groups of channels that share their offsets; divides C.
+        backend: 'auto', 'native' or 'reference' (plain loops, for checking).
+
+    Returns:
+        (N, C, sH, sW) in the dtype and memory format of ``x``.
+
+    Raises:
+        TypeError: An argument is not a floating tensor, or a ratio is not an integer.
+        ValueError: Shapes, groups, devices or the backend's name do not fit.
+    """
+    check_map('x', x)
+    check_positive_int('scale_factor', scale_factor)
+    n, c, h, w = x.shape
+    check_divides('groups', groups, c)
+    check_shape('offsets', offsets, (n, 2 * groups * scale_factor**2, h, w),
+                '2 coordinates · groups · scale_factor² channels at the size of x')
+    check_same_device(x, offsets=offsets)
+    if choose_backend('point_sample', backend, x) == 'reference':
+        return reference.point_sample(x, offsets, scale_factor, groups)
+    offsets = F.pixel_shuffle(offsets, scale_factor)
+    offsets = offsets.reshape(n, 2, groups, scale_factor * h, scale_factor * w).transpose(1, 2)
+    y = sample_around_cells(x.reshape(n * groups, c // groups, h, w), offsets.flatten(0, 1),
+                            scale_factor)
+    y = y.reshape(n, c, scale_factor * h, scale_factor * w)
+    return y.to(x.dtype, memory_format=memory_format_of(x))

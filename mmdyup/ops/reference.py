@@ -1,0 +1,81 @@
+"""The operators as plain loops, straight from their formulas: what every fast way must equal.
+
+They have gradients like everything in PyTorch, and are slow: for tests and small pictures.
+"""
+import torch
+from torch import Tensor
+
+from .dtypes import compute_dtype, memory_format_of
+
+
+def carafe(x: Tensor, kernels: Tensor, kernel_size: int, groups: int, scale_factor: int) -> Tensor:
+    """y[c, u, v] = Σ_ab m[γ(c)·k² + a·k + b, u, v] · x[c, ⌊u/s⌋ + a − r, ⌊v/s⌋ + b − r]."""
+    dtype = compute_dtype(x, kernels)
+    n, c, h, w = x.shape
+    k, r, s = kernel_size, kernel_size // 2, scale_factor
+    m = kernels.to(dtype).unflatten(1, (groups, k, k))
+    xg = x.to(dtype).unflatten(1, (groups, c // groups))
+    columns = []
+    for u in range(s * h):
+        for v in range(s * w):
+            y = xg.new_zeros(xg.shape[:3])
+            for a in range(k):
+                for b in range(k):
+                    row, column = u // s + a - r, v // s + b - r
+                    if 0 <= row < h and 0 <= column < w:
+                        y = y + m[:, :, None, a, b, u, v] * xg[..., row, column]
+            columns.append(y.flatten(1))
+    return _as_map(columns, x, s)
+
+
+def point_sample(x: Tensor, offsets: Tensor, scale_factor: int, groups: int) -> Tensor:
+    """Each group at (⌊v/s⌋ + o_x, ⌊u/s⌋ + o_y), the offsets of place (u mod s)·s + (v mod s)."""
+    dtype = compute_dtype(x)
+    n, c, h, w = x.shape
+    s = scale_factor
+    o = offsets.to(dtype).unflatten(1, (2, groups, s * s))
+    xg = x.to(dtype).unflatten(1, (groups, c // groups))
+    columns = []
+    for u in range(s * h):
+        for v in range(s * w):
+            place = u % s * s + v % s
+            o_x, o_y = o[:, :, :, place, u // s, v // s].unbind(1)
+            columns.append(_bilinear(xg, v // s + o_x, u // s + o_y).flatten(1))
+    return _as_map(columns, x, s)
+
+
+def expand_kernels(kernels: Tensor, offsets: Tensor, scale_factor: int, groups: int) -> Tensor:
+    """m[group, :, u, v] = the bilinear sample of q[group] at (⌊v/s⌋ + o_x, ⌊u/s⌋ + o_y)."""
+    dtype = compute_dtype(kernels)
+    n, c, h, w = kernels.shape
+    s = scale_factor
+    o = offsets.to(dtype).unflatten(1, (groups, 2))
+    q = kernels.to(dtype).unflatten(1, (groups, c // groups))
+    columns = []
+    for u in range(s * h):
+        for v in range(s * w):
+            o_x, o_y = o[:, :, :, u, v].unbind(2)
+            columns.append(_bilinear(q, v // s + o_x, u // s + o_y).flatten(1))
+    return _as_map(columns, kernels, s)
+
+
+def _bilinear(x: Tensor, column: Tensor, row: Tensor) -> Tensor:
+    """x (N, G, C, H, W) at the positions (N, G), pixel centres at whole numbers: (N, G, C)."""
+    samples = x.new_zeros(x.shape[:3])
+    for n in range(x.shape[0]):
+        for g in range(x.shape[1]):
+            px = column[n, g].clamp(0, x.shape[-1] - 1)
+            py = row[n, g].clamp(0, x.shape[-2] - 1)
+            left, top = int(px), int(py)
+            right, bottom = min(left + 1, x.shape[-1] - 1), min(top + 1, x.shape[-2] - 1)
+            fx, fy = px - left, py - top
+            m = x[n, g]
+            samples[n, g] = ((1 - fy) * ((1 - fx) * m[:, top, left] + fx * m[:, top, right]) +
+                             fy * ((1 - fx) * m[:, bottom, left] + fx * m[:, bottom, right]))
+    return samples
+
+
+def _as_map(columns: list[Tensor], x: Tensor, scale_factor: int) -> Tensor:
+    h, w = x.shape[-2:]
+    y = torch.stack(columns, -1).unflatten(-1, (scale_factor * h, scale_factor * w))
+    return y.to(x.dtype, memory_format=memory_format_of(x))

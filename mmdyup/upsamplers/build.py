@@ -1,0 +1,52 @@
+import inspect
+
+from mmengine.registry import MODELS
+
+from .base import Upsampler
+from .plain import PLAIN_TYPES, PlainUpsampler
+
+
+def build_upsampler(cfg: dict, in_channels: int, scale_factor: int = 2) -> Upsampler:
+    """Builds the upsampler that a config names.
+
+    Args:
+        cfg: ``type``, the name of an upsampler of ours (or its class) or one of mmcv's 'nearest',
+            'bilinear', 'deconv', 'pixel_shuffle', 'carafe', and that upsampler's own arguments.
+        in_channels: Channels of the feature.
+        scale_factor: The upsampling ratio.
+
+    Returns:
+        A module that maps (N, in_channels, H, W) to scale_factor times the size.
+
+    Raises:
+        TypeError: ``cfg`` is not a dict.
+        ValueError: ``type`` is missing or unknown, or it does not take one of the arguments.
+    """
+    if not isinstance(cfg, dict):
+        raise TypeError("upsample_cfg must be a dict such as dict(type='DySample'), but it is "
+                        f'{cfg!r}.')
+    if 'type' not in cfg:
+        raise ValueError(f"upsample_cfg needs a 'type', one of {_choices()}, but it is {cfg}.")
+    cls, own = _resolve(cfg)
+    try:
+        return cls(in_channels, scale_factor, **own)
+    except TypeError as error:
+        raise ValueError(f'upsample_cfg {cfg} does not fit its type: {error}') from error
+
+
+def _resolve(cfg: dict) -> tuple[type[Upsampler], dict]:
+    if cfg['type'] in PLAIN_TYPES:
+        return PlainUpsampler, cfg
+    own = dict(cfg)
+    name = own.pop('type')
+    cls = name if inspect.isclass(name) else MODELS.get(name)
+    if not (inspect.isclass(cls) and issubclass(cls, Upsampler)):
+        raise ValueError(f'There is no upsampler {name!r}; upsample_cfg.type must be one of '
+                         f'{_choices()}.')
+    return cls, own
+
+
+def _choices() -> str:
+    ours = {name for name, cls in MODELS.module_dict.items()
+            if inspect.isclass(cls) and issubclass(cls, Upsampler)}
+    return ', '.join((*sorted(ours), *PLAIN_TYPES))

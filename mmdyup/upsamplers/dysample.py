@@ -1,0 +1,154 @@
+import torch
+import torch.nn.functional as F
+from mmengine.model import constant_init, normal_init, xavier_init
+from mmengine.registry import MODELS
+from torch import Tensor, nn
+
+from ..ops import point_sample
+from ..ops.checks import check_divides
+from ..ops.dtypes import compute_dtype
+from ..ops.shuffle import pixel_unshuffle
+from .base import Upsampler
+
+
+@MODELS.register_module()
+class DySample(Upsampler):
+    """Learning to Upsample by Learning to Sample (Liu et al., ICCV 2023).
+
+    Every output position takes one bilinear sample of the feature, at a position that a 1×1
+    convolution offsets from the bilinear start; at initialization this is bilinear interpolation
+    but for offsets of a few thousandths. The paper's four variants:
+
+    ============ ======= ======== =========
+    name         style   groups   dyscope
+    ============ ======= ======== =========
+    DySample     'lp'    4        False
+    DySample+    'lp'    4        True
+    DySample-S   'pl'    8        False
+    DySample-S+  'pl'    8        True
+    ============ ======= ======== =========
+
+    Checkpoints of the authors load, those with ``scope.bias`` too: the bias is then added to the
+    module (load before an optimizer is made if it shall be trained).
+
+    Args:
+        in_channels: Channels C of the feature.
+        scale_factor: The upsampling ratio s, 1 or more.
+        style: 'lp' makes the offsets at low resolution (linear, then pixel shuffle), 'pl' at
+            high resolution (pixel shuffle, then linear) with s² fewer channels.
+        groups: Groups of channels that share their offsets, g; divides C.
+        dyscope: Scales the offsets by 0.5·sigmoid of a second convolution (equation 5) instead
+            of 0.25.
+        learnable_scope: Scales them by 0.5·sigmoid(ℓ), one learned number that starts at 0.25.
+        content_encoder: Offsets come from an encoded feature (1×1 to max(C/2, 16), ReLU, 3×3 to
+            C); sampled is the feature itself still.
+        gate: Blends with bilinear upsampling by a learned map in 0..1.
+        init_cfg: mmengine's initialization config, applied after the paper's start.
+
+    Raises:
+        TypeError: A number is not an integer.
+        ValueError: The style is unknown, channels do not divide, or ``learnable_scope`` and
+            ``dyscope`` are both asked for.
+    """
+
+    def __init__(self, in_channels: int, scale_factor: int = 2, style: str = 'lp',
+                 groups: int = 4, dyscope: bool = False, learnable_scope: bool = False,
+                 content_encoder: bool = False, gate: bool = False,
+                 init_cfg: dict | list | None = None) -> None:
+        super().__init__(in_channels, scale_factor, init_cfg)
+        if style not in ('lp', 'pl'):
+            raise ValueError(f"style must be 'lp' or 'pl', but it is {style!r}.")
+        if dyscope and learnable_scope:
+            raise ValueError('dyscope and learnable_scope are two ways to scale the offsets; '
+                             'choose one of them.')
+        check_divides('groups', groups, in_channels)
+        self.style = style
+        self.groups = groups
+        offset_in, offset_out = in_channels, 2 * groups * scale_factor**2
+        if style == 'pl':
+            check_divides('scale_factor²', scale_factor**2, in_channels)
+            offset_in, offset_out = in_channels // scale_factor**2, 2 * groups
+        self.offset = nn.Conv2d(offset_in, offset_out, 1)
+        self.scope = nn.Conv2d(offset_in, offset_out, 1, bias=False) if dyscope else None
+        self.scope_logit = nn.Parameter(torch.zeros(())) if learnable_scope else None
+        self.content_encoder = self._content_encoder() if content_encoder else None
+        self.gate = self._gate() if gate else None
+        self.register_buffer('init_pos', bilinear_start(scale_factor, groups))
+        self.register_load_state_dict_pre_hook(_take_scope_bias)
+        self.reset_parameters()
+
+    def _content_encoder(self) -> nn.Module:
+        hidden = max(self.in_channels // 2, 16)
+        return nn.Sequential(nn.Conv2d(self.in_channels, hidden, 1), nn.ReLU(inplace=True),
+                             nn.Conv2d(hidden, self.in_channels, 3, padding=1))
+
+    def _gate(self) -> nn.Module:
+        hidden = max(self.in_channels // 4, 8)
+        return nn.Sequential(nn.Conv2d(self.in_channels, hidden, 1), nn.ReLU(inplace=True),
+                             nn.Conv2d(hidden, 1, 1), nn.Sigmoid())
+
+    def reset_parameters(self) -> None:
+        normal_init(self.offset, std=0.001)
+        if self.scope is not None:
+            constant_init(self.scope, 0)
+        if self.scope_logit is not None:
+            nn.init.zeros_(self.scope_logit)
+        for branch in filter(None, (self.content_encoder, self.gate)):
+            for layer in branch:
+                xavier_init(layer, distribution='uniform')
+
+    def forward(self, x: Tensor, guide: Tensor | None = None) -> Tensor:
+        """(N, C, H, W) to (N, C, sH, sW), in the dtype and memory format of ``x``."""
+        y = point_sample(x, self.offsets(x), self.scale_factor, self.groups)
+        if self.gate is None:
+            return y
+        bilinear, gate = (F.interpolate(z, scale_factor=self.scale_factor, mode='bilinear',
+                                        align_corners=False) for z in (x, self.gate(x)))
+        return torch.lerp(bilinear, y, gate.to(y.dtype))
+
+    def offsets(self, x: Tensor) -> Tensor:
+        """Offsets for :func:`mmdyup.ops.point_sample`, the start included.
+
+        Args:
+            x: (N, C, H, W).
+
+        Returns:
+            (N, 2·g·s², H, W), in low-resolution pixels, float32 at least.
+        """
+        if self.content_encoder is not None:
+            x = self.content_encoder(x)
+        if self.style == 'pl':
+            x = F.pixel_shuffle(x, self.scale_factor)
+        # half precision holds the small offsets, but not their sum with the start
+        offset = self.offset(x)
+        offset = offset.to(compute_dtype(offset))
+        if self.scope is not None:
+            offset = 0.5 * self.scope(x).to(offset.dtype).sigmoid() * offset
+        elif self.scope_logit is not None:
+            offset = 0.5 * self.scope_logit.sigmoid() * offset
+        else:
+            offset = 0.25 * offset
+        if self.style == 'pl':
+            offset = pixel_unshuffle(offset, self.scale_factor)
+        return offset + self.init_pos.to(offset.dtype)
+
+    def extra_repr(self) -> str:
+        return f'{super().extra_repr()}, style={self.style!r}, groups={self.groups}'
+
+
+def bilinear_start(scale_factor: int, groups: int) -> Tensor:
+    """Offsets that make bilinear interpolation: (1, 2·groups·s², 1, 1), float32.
+
+    Place (i, j) of a cell starts at ((j − (s−1)/2)/s, (i − (s−1)/2)/s) low-resolution pixels
+    from its centre.
+    """
+    steps = (torch.arange(scale_factor) - (scale_factor - 1) / 2) / scale_factor
+    y, x = torch.meshgrid(steps, steps, indexing='ij')
+    start = torch.stack((x, y)).flatten(1)[:, None].expand(-1, groups, -1)
+    return start.reshape(1, -1, 1, 1)
+
+
+def _take_scope_bias(module: DySample, state_dict: dict, prefix: str, *_) -> None:
+    bias = state_dict.get(f'{prefix}scope.bias')
+    if bias is not None and module.scope is not None and module.scope.bias is None:
+        module.scope.bias = nn.Parameter(torch.zeros_like(module.scope.weight[:, 0, 0, 0]))
