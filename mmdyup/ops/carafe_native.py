@@ -15,7 +15,7 @@ from torch.autograd.function import once_differentiable
 
 from .backends import is_traced
 from .dtypes import compute_dtype, memory_format_of
-from .shuffle import pixel_unshuffle
+from .shuffle import pixel_shuffle, pixel_unshuffle
 
 # bytes of a block's result that still stay in a core's cache
 _BLOCK_BYTES = 1 << 21
@@ -37,7 +37,7 @@ def _shifted_sum(x: Tensor, kernels: Tensor, k: int, groups: int, s: int) -> Ten
     m = pixel_unshuffle(kernels.to(dtype), s).reshape(n, groups, k * k, 1, s * s, h, w)
     y = sum(m[:, :, a * k + b] * padded[..., a:a + h, b:b + w]
             for a in range(k) for b in range(k))
-    return F.pixel_shuffle(y.reshape(n, c * s * s, h, w), s).to(x.dtype)
+    return pixel_shuffle(y.reshape(n, c * s * s, h, w), s).to(x.dtype)
 
 
 class _BlockwiseReassembly(torch.autograd.Function):

@@ -1,4 +1,3 @@
-import torch.nn.functional as F
 from torch import Tensor
 
 from . import reference
@@ -6,6 +5,7 @@ from .backends import choose_backend
 from .bilinear import sample_around_cells
 from .checks import check_divides, check_map, check_positive_int, check_same_device, check_shape
 from .dtypes import memory_format_of
+from .shuffle import pixel_shuffle
 
 
 def point_sample(x: Tensor, offsets: Tensor, scale_factor: int = 2, groups: int = 1,
@@ -41,7 +41,7 @@ def point_sample(x: Tensor, offsets: Tensor, scale_factor: int = 2, groups: int 
     check_same_device(x, offsets=offsets)
     if choose_backend('point_sample', backend, x) == 'reference':
         return reference.point_sample(x, offsets, scale_factor, groups)
-    offsets = F.pixel_shuffle(offsets, scale_factor)
+    offsets = pixel_shuffle(offsets, scale_factor)
     offsets = offsets.reshape(n, 2, groups, scale_factor * h, scale_factor * w).transpose(1, 2)
     y = sample_around_cells(x.reshape(n * groups, c // groups, h, w), offsets.flatten(0, 1),
                             scale_factor)

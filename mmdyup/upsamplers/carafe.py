@@ -1,8 +1,8 @@
-import torch.nn.functional as F
 from mmengine.model import normal_init, xavier_init
 from mmengine.registry import MODELS
 from torch import Tensor
 
+from ..ops.shuffle import pixel_shuffle
 from .reassembly import ReassemblyUpsampler
 
 
@@ -46,4 +46,4 @@ class CARAFE(ReassemblyUpsampler):
 
     def kernels(self, x: Tensor) -> Tensor:
         logits = self.content_encoder(self.channel_compressor(x))
-        return self.normalize(F.pixel_shuffle(logits, self.scale_factor))
+        return self.normalize(pixel_shuffle(logits, self.scale_factor))

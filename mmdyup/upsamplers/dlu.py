@@ -1,9 +1,9 @@
-import torch.nn.functional as F
 from mmengine.model import constant_init, normal_init, xavier_init
 from mmengine.registry import MODELS
 from torch import Tensor
 
 from ..ops import expand_kernels
+from ..ops.shuffle import pixel_shuffle
 from .reassembly import ReassemblyUpsampler
 
 
@@ -51,5 +51,5 @@ class DLU(ReassemblyUpsampler):
     def kernels(self, x: Tensor) -> Tensor:
         z = self.channel_compressor(x)
         small = self.normalize(self.kernel_space_generator(z))
-        offsets = F.pixel_shuffle(self.conv_offset(z), self.scale_factor)
+        offsets = pixel_shuffle(self.conv_offset(z), self.scale_factor)
         return expand_kernels(small, offsets, self.scale_factor, self.up_group)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from ..ops import point_sample
 from ..ops.checks import check_divides
 from ..ops.dtypes import compute_dtype
-from ..ops.shuffle import pixel_unshuffle
+from ..ops.shuffle import pixel_shuffle, pixel_unshuffle
 from .base import Upsampler
 
 
@@ -118,7 +118,7 @@ class DySample(Upsampler):
         if self.content_encoder is not None:
             x = self.content_encoder(x)
         if self.style == 'pl':
-            x = F.pixel_shuffle(x, self.scale_factor)
+            x = pixel_shuffle(x, self.scale_factor)
         # half precision holds the small offsets, but not their sum with the start
         offset = self.offset(x)
         offset = offset.to(compute_dtype(offset))

@@ -8,8 +8,8 @@ def upsample_to(upsampler: Upsampler, x: Tensor, fine: Tensor) -> Tensor:
     """Upsamples ``x`` to the size of the finer level.
 
     A result that is larger, as where a level's size was rounded up on its way down, is cropped;
-    one that is smaller is stretched to the nearest pixel. Either way a nearest upsampler gives
-    exactly ``F.interpolate(x, size=fine.shape[-2:])``.
+    one that is smaller is stretched to the nearest pixel. At 2× a nearest upsampler thus gives
+    exactly ``F.interpolate(x, size=fine.shape[-2:])``, whichever way the size was rounded.
 
     Args:
         upsampler: The module, its ratio s.

@@ -1,0 +1,164 @@
+import subprocess
+import sys
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch.autograd import gradcheck
+
+from mmdyup.ops import carafe, carafe_native
+
+# n, c, h, w, groups, k, s
+CASES = [(2, 4, 3, 4, 2, 3, 2), (1, 3, 1, 1, 1, 5, 3), (1, 4, 5, 1, 4, 7, 1), (1, 6, 2, 7, 3, 1, 2),
+         (1, 2, 3, 3, 1, 3, 16)]
+
+
+def inputs(n, c, h, w, groups, k, s, **options):
+    return (torch.randn(n, c, h, w, **options),
+            torch.randn(n, groups * k * k, s * h, s * w, **options))
+
+
+@pytest.mark.parametrize('n, c, h, w, groups, k, s', CASES)
+def test_native_equals_plain_loops_forward_and_backward(n, c, h, w, groups, k, s, device):
+    x, m = inputs(n, c, h, w, groups, k, s, dtype=torch.float64, device=device, requires_grad=True)
+    y = carafe(x, m, groups, s, backend='native')
+    expected = carafe(x, m, groups, s, backend='reference')
+    torch.testing.assert_close(y, expected)
+    grad = torch.randn_like(y)
+    torch.testing.assert_close(torch.autograd.grad(y, (x, m), grad),
+                               torch.autograd.grad(expected, (x, m), grad))
+
+
+def test_by_hand():
+    x = torch.tensor([[1., 2.], [3., 4.]]).view(1, 1, 2, 2)
+    m = torch.zeros(1, 9, 4, 4)
+    m[:, 4] = 1  # the centre: nearest upsampling
+    torch.testing.assert_close(carafe(x, m), F.interpolate(x, scale_factor=2))
+    m = torch.zeros(1, 9, 4, 4)
+    m[:, 5] = 1  # the right neighbour, 0 outside
+    torch.testing.assert_close(carafe(x, m)[0, 0, 1], torch.tensor([2., 2., 0., 0.]))
+    m = torch.zeros(1, 9, 4, 4)
+    m[:, 1] = 1  # the neighbour above
+    torch.testing.assert_close(carafe(x, m)[0, 0, 2], torch.tensor([1., 1., 2., 2.]))
+
+
+@pytest.mark.parametrize('block_bytes', [1, 600, 3000, 1 << 21])
+def test_blocks_do_not_show(block_bytes, monkeypatch):
+    monkeypatch.setattr(carafe_native, '_BLOCK_BYTES', block_bytes)
+    x, m = inputs(2, 4, 5, 7, 2, 5, 2, dtype=torch.float64, requires_grad=True)
+    y = carafe(x, m, 2, backend='native')
+    expected = carafe(x, m, 2, backend='reference')
+    torch.testing.assert_close(y, expected)
+    grad = torch.randn_like(y)
+    torch.testing.assert_close(torch.autograd.grad(y, (x, m), grad),
+                               torch.autograd.grad(expected, (x, m), grad))
+
+
+@pytest.mark.parametrize('groups, k, s', [(1, 5, 2), (2, 3, 3)])
+def test_gradcheck(groups, k, s):
+    x, m = inputs(1, 4, 3, 2, groups, k, s, dtype=torch.float64, requires_grad=True)
+    assert gradcheck(lambda x, m: carafe(x, m, groups, s), (x, m))
+
+
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16, torch.float32])
+@pytest.mark.parametrize('memory_format', [torch.contiguous_format, torch.channels_last])
+def test_dtype_and_memory_format_are_the_callers(dtype, memory_format, device):
+    x, m = inputs(2, 8, 6, 5, 1, 5, 2, device=device)
+    x = x.to(dtype, memory_format=memory_format)
+    m = m.softmax(1)
+    y = carafe(x, m, backend='native')
+    assert y.dtype == dtype and y.is_contiguous(memory_format=memory_format)
+    expected = carafe(x.double(), m.double(), backend='reference')
+    torch.testing.assert_close(y.double(), expected, rtol=torch.finfo(dtype).eps, atol=1e-6)
+
+
+def test_half_precision_sums_in_float32():
+    # 2048 + 1 is not a bfloat16: only a wider sum can tell that 25 terms are there
+    x = torch.ones(1, 1, 5, 5, dtype=torch.bfloat16)
+    m = torch.ones(1, 25, 5, 5, dtype=torch.bfloat16) * 0.04
+    y = carafe(x, m, scale_factor=1)
+    assert y[0, 0, 2, 2] == (m[0, :, 2, 2].float().sum()).to(torch.bfloat16)
+
+
+def test_empty_batch(device):
+    x, m = inputs(0, 4, 3, 3, 1, 5, 2, device=device, requires_grad=True)
+    y = carafe(x, m)
+    assert y.shape == (0, 4, 6, 6)
+    y.sum().backward()
+    assert x.grad.shape == x.shape and m.grad.shape == m.shape
+
+
+def test_a_nan_stays_in_its_neighbourhood():
+    x, m = inputs(1, 2, 9, 9, 1, 3, 2)
+    x[0, 0, 4, 4] = torch.nan
+    y = carafe(x, m)
+    bad = torch.zeros(1, 2, 18, 18, dtype=torch.bool)
+    bad[0, 0, 6:12, 6:12] = True
+    assert torch.equal(y.isnan(), bad)
+
+
+def test_non_contiguous_inputs():
+    x, m = inputs(1, 4, 6, 5, 1, 3, 2)
+    wide = torch.randn(1, 4, 6, 10)
+    wide[..., ::2] = x
+    m_transposed = m.transpose(2, 3).contiguous().transpose(2, 3)
+    torch.testing.assert_close(carafe(wide[..., ::2], m_transposed), carafe(x, m))
+
+
+def test_a_recorded_graph_gives_the_same():
+    x, m = inputs(2, 4, 5, 3, 2, 3, 2)
+    compiled = torch.compile(lambda x, m: carafe(x, m, 2), fullgraph=True, backend='aot_eager')
+    torch.testing.assert_close(compiled(x, m), carafe(x, m, 2))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="mmcv's operator needs a CUDA device")
+@pytest.mark.parametrize('dtype', [torch.float32, torch.float64, torch.float16])
+def test_mmcv_gives_the_same_numbers(dtype):
+    x, m = inputs(2, 8, 6, 7, 2, 5, 2, dtype=dtype, device='cuda', requires_grad=True)
+    y, expected = carafe(x, m, 2, backend='mmcv'), carafe(x, m, 2, backend='native')
+    tolerance = dict(rtol=10 * torch.finfo(dtype).eps, atol=30 * torch.finfo(dtype).eps)
+    torch.testing.assert_close(y, expected, **tolerance)
+    grad = torch.randn_like(y)
+    for a, b in zip(torch.autograd.grad(y, (x, m), grad),
+                    torch.autograd.grad(expected, (x, m), grad), strict=True):
+        torch.testing.assert_close(a, b, rtol=tolerance['rtol'], atol=10 * tolerance['atol'])
+
+
+_PEAK = '''
+import resource, torch
+from mmdyup.ops import carafe
+torch.set_num_threads(1)
+carafe(torch.randn(1, 8, 8, 8), torch.randn(1, 25, 16, 16))
+x, m = torch.randn(1, 256, 120, 120), torch.randn(1, 25, 240, 240)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+y = carafe(x, m)
+after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print((after - before) * 1024 - y.nbytes)
+'''
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='peak memory is counted in kilobytes on Linux')
+def test_memory_beyond_input_and_output():
+    run = subprocess.run([sys.executable, '-c', _PEAK], capture_output=True, text=True, check=True)
+    assert int(run.stdout) < 100e6  # unfolding at the upsampled size takes 1.5 GB
+
+
+def fail(kind, match, *args, **kwargs):
+    with pytest.raises(kind, match=match):
+        carafe(*args, **kwargs)
+
+
+def test_errors_say_what_to_do():
+    x, m = inputs(1, 4, 3, 3, 1, 5, 2)
+    fail(TypeError, 'must be a tensor', 1, m)
+    fail(TypeError, 'floating-point', x.long(), m)
+    fail(ValueError, r'\(N, C, H, W\)', x[0], m)
+    fail(ValueError, 'not 1 times a square', x, m[:, :24])
+    fail(ValueError, 'must be odd', x, m[:, :16])
+    fail(ValueError, r'must have the shape \(1, 25, 6, 6\)', x, m[..., :5])
+    fail(ValueError, 'groups=3 must divide the 4 channels', x, m, groups=3)
+    fail(ValueError, 'scale_factor must be at least 1', x, m, scale_factor=0)
+    fail(TypeError, 'scale_factor must be an integer', x, m, scale_factor=2.)
+    fail(ValueError, 'backend must be one of auto, mmcv, native, reference', x, m, backend='cuda')
+    fail(ValueError, 'CUDA code only', x, m, backend='mmcv')
+    fail(ValueError, 'at least one channel', x[..., :0], m)
