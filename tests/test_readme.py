@@ -1,0 +1,59 @@
+"""What the READMEs show is true: their Python runs, their links lead somewhere."""
+import re
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+
+from mmdyup import build_upsampler
+
+ROOT = Path(__file__).parents[1]
+READMES = ['README.md', 'README_zh-CN.md']
+
+
+def text(readme):
+    return (ROOT / readme).read_text(encoding='utf-8')
+
+
+def python_blocks(readme):
+    return re.findall(r'```python\n(.*?)```', text(readme), re.DOTALL)
+
+
+@pytest.mark.parametrize('readme', READMES)
+def test_the_config_builds(readme, tmp_path):
+    models = pytest.importorskip('mmdet.registry').MODELS
+    file = tmp_path / 'config.py'
+    file.write_text(python_blocks(readme)[0], encoding='utf-8')
+    init_default_scope('mmdet')
+    neck = models.build(Config.fromfile(file).model).neck
+    assert type(neck).__name__ == 'DyFPN'
+    assert neck.upsample_modules[0].scope is not None
+
+
+@pytest.mark.parametrize('readme', READMES)
+def test_the_module_runs(readme):
+    names = {}
+    exec(python_blocks(readme)[1], names)
+    assert names['y'].shape == (1, 64, 40, 60)
+
+
+@pytest.mark.parametrize('readme', READMES)
+def test_links_to_files_lead_somewhere(readme):
+    links = re.findall(r'\]\((?!https?:|#)([^)#]+)\)', text(readme))
+    assert links and all((ROOT / link).exists() for link in links)
+
+
+@pytest.mark.parametrize('readme', READMES)
+def test_every_config_is_listed(readme):
+    assert all(f'(configs/{path.name})' in text(readme) for path in (ROOT / 'configs').glob('*.py'))
+
+
+@pytest.mark.parametrize('readme', READMES)
+def test_parameters_of_the_upsamplers(readme):
+    rows = re.findall(r"^\| `(type=[^`|]*)` \|.*\| ([\d,]+) \|$", text(readme), re.MULTILINE)
+    assert len(rows) >= 8
+    for arguments, count in rows:
+        cfg = eval(f'dict({arguments})')
+        parameters = build_upsampler(cfg, 256).parameters()
+        assert sum(p.numel() for p in parameters) == int(count.replace(',', '')), arguments
