@@ -1,5 +1,10 @@
-import pytest
-import torch
+import os
+
+# must be said before torch is loaded: threads that wait spinning crawl where cores are shared
+os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
+
+import pytest  # noqa: E402
+import torch  # noqa: E402
 
 DEVICES = ['cpu', pytest.param('cuda', marks=pytest.mark.skipif(
     not torch.cuda.is_available(), reason='needs a CUDA device'))]
@@ -13,3 +18,10 @@ def device(request):
 @pytest.fixture(autouse=True)
 def fixed_seed():
     torch.manual_seed(0)
+
+
+@pytest.fixture(scope='session')
+def shapes(tmp_path_factory):
+    """A small Shapes data set: four pictures to train on, two to validate on."""
+    from mmdyup.datasets import generate_shapes
+    return generate_shapes(tmp_path_factory.mktemp('data') / 'shapes', 4, 2, size=128)

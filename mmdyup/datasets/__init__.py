@@ -1,0 +1,4 @@
+"""Data that needs no download."""
+from .shapes import generate_shapes
+
+__all__ = ['generate_shapes']
