@@ -5,8 +5,12 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
 
 import mmdyup  # noqa: F401
+from mmdyup.recipes.folder import use_folder
+from mmdyup.recipes.scratch import train_from_scratch
+from mmdyup.recipes.tiny import shrink
 
 CONFIGS = Path(__file__).parents[1] / 'configs'
 
@@ -54,7 +58,6 @@ def test_leaf_files_are_short(path):
 
 @pytest.mark.parametrize('name', ['dysample', 'dlu'])
 def test_a_runner_starts_from_the_papers_start(name, tmp_path):
-    from mmengine.runner import Runner
     cfg = Config.fromfile(CONFIGS / f'faster_rcnn_{name}.py')
     cfg.model.backbone.init_cfg = None
     cfg.work_dir = str(tmp_path)
@@ -66,3 +69,27 @@ def test_a_runner_starts_from_the_papers_start(name, tmp_path):
         else:
             torch.testing.assert_close(upsampler.offset.weight.std().item(), 0.001, rtol=0.1,
                                        atol=0)
+
+
+@pytest.mark.parametrize('path', sorted(CONFIGS.glob('*.py')), ids=lambda path: path.stem)
+def test_a_step_on_shapes(path, shapes):
+    cfg = Config.fromfile(path)
+    use_folder(cfg, shapes)
+    train_from_scratch(cfg)
+    shrink(cfg)
+    cfg.train_dataloader.num_workers = 0
+    cfg.train_dataloader.persistent_workers = False
+    model = built(cfg)
+    model.init_weights()
+    batch = next(iter(Runner.build_dataloader(cfg.train_dataloader, seed=0)))
+    losses = model(**model.data_preprocessor(batch, training=True), mode='loss')
+    loss, _ = model.parse_losses(losses)
+    loss.backward()
+    assert loss.isfinite()
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            assert parameter.grad is not None and parameter.grad.isfinite().all(), name
+    model.eval()
+    with torch.no_grad():
+        results = model(**model.data_preprocessor(batch), mode='predict')
+    assert len(results) == cfg.train_dataloader.batch_size

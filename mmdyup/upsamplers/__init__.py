@@ -5,7 +5,9 @@ from .dlu import DLU
 from .dysample import DySample
 from .fit import upsample_to
 from .plain import PlainUpsampler
+from .reassembly import ReassemblyUpsampler
 
 __all__ = [
-    'CARAFE', 'DLU', 'DySample', 'PlainUpsampler', 'Upsampler', 'build_upsampler', 'upsample_to'
+    'CARAFE', 'DLU', 'DySample', 'PlainUpsampler', 'ReassemblyUpsampler', 'Upsampler',
+    'build_upsampler', 'upsample_to'
 ]

@@ -15,33 +15,12 @@ class DLU(ReassemblyUpsampler):
     sample the kernel of every output position from that small space. At initialization the
     offsets are zero, and every cell's positions share its kernel.
 
-    Args:
-        in_channels: Channels C of the feature.
-        scale_factor: The upsampling ratio s, 1 or more.
-        up_kernel: Size k of the reassembly kernels, odd.
-        up_group: Groups of channels that share a kernel, G; divides C.
-        encoder_kernel: Size of the two convolutions over the compressed feature, odd.
-        encoder_dilation: Their dilation.
-        compressed_channels: Channels that the 1×1 compressor leaves, Cm.
-        backend: Passed to :func:`mmdyup.ops.carafe`.
-        init_cfg: mmengine's initialization config, applied after the paper's start.
-
-    Raises:
-        TypeError: A number is not an integer.
-        ValueError: A kernel size is even, or the groups do not divide C.
+    Takes the arguments of :class:`ReassemblyUpsampler`.
     """
 
-    def __init__(self, in_channels: int, scale_factor: int = 2, up_kernel: int = 5,
-                 up_group: int = 1, encoder_kernel: int = 3, encoder_dilation: int = 1,
-                 compressed_channels: int = 64, backend: str = 'auto',
-                 init_cfg: dict | list | None = None) -> None:
-        super().__init__(in_channels, scale_factor, up_kernel, up_group, compressed_channels,
-                         backend, init_cfg)
-        self.kernel_space_generator = self.encoder(up_group * up_kernel**2, encoder_kernel,
-                                                   encoder_dilation)
-        self.conv_offset = self.encoder(2 * up_group * scale_factor**2, encoder_kernel,
-                                        encoder_dilation)
-        self.reset_parameters()
+    def add_encoders(self) -> None:
+        self.kernel_space_generator = self.encoder(self.up_group * self.up_kernel**2)
+        self.conv_offset = self.encoder(2 * self.up_group * self.scale_factor**2)
 
     def reset_parameters(self) -> None:
         xavier_init(self.channel_compressor, distribution='uniform')

@@ -8,26 +8,52 @@ from .base import Upsampler
 class ReassemblyUpsampler(Upsampler):
     """What CARAFE and DLU share: a compressed feature, kernels made of it, reassembly.
 
-    A subclass defines :meth:`kernels`. Arguments are those of :class:`mmdyup.CARAFE`.
+    A subclass defines :meth:`add_encoders`, :meth:`kernels` and :meth:`reset_parameters`.
+
+    Args:
+        in_channels: Channels C of the feature.
+        scale_factor: The upsampling ratio s, 1 or more.
+        up_kernel: Size k of the reassembly kernels, odd.
+        up_group: Groups of channels that share a kernel, G; divides C.
+        encoder_kernel: Size of the convolutions over the compressed feature, odd.
+        encoder_dilation: Their dilation.
+        compressed_channels: Channels that the 1×1 compressor leaves, Cm.
+        backend: Passed to :func:`mmdyup.ops.carafe`.
+        init_cfg: mmengine's initialization config, applied after the paper's start.
+
+    Raises:
+        TypeError: A number is not an integer.
+        ValueError: A kernel size is even, or the groups do not divide C.
     """
 
-    def __init__(self, in_channels: int, scale_factor: int, up_kernel: int, up_group: int,
-                 compressed_channels: int, backend: str, init_cfg: dict | list | None) -> None:
+    def __init__(self, in_channels: int, scale_factor: int = 2, up_kernel: int = 5,
+                 up_group: int = 1, encoder_kernel: int = 3, encoder_dilation: int = 1,
+                 compressed_channels: int = 64, backend: str = 'auto',
+                 init_cfg: dict | list | None = None) -> None:
         super().__init__(in_channels, scale_factor, init_cfg)
         check_odd('up_kernel', up_kernel)
         check_divides('up_group', up_group, in_channels)
+        check_odd('encoder_kernel', encoder_kernel)
+        check_positive_int('encoder_dilation', encoder_dilation)
         check_positive_int('compressed_channels', compressed_channels)
         self.up_kernel = up_kernel
         self.up_group = up_group
+        self.encoder_kernel = encoder_kernel
+        self.encoder_dilation = encoder_dilation
         self.backend = backend
         self.channel_compressor = nn.Conv2d(in_channels, compressed_channels, 1)
+        self.add_encoders()
+        self.reset_parameters()
 
-    def encoder(self, out_channels: int, kernel_size: int, dilation: int) -> nn.Conv2d:
+    def add_encoders(self) -> None:
+        """Adds the convolutions that make kernels, each an :meth:`encoder`."""
+        raise NotImplementedError
+
+    def encoder(self, out_channels: int) -> nn.Conv2d:
         """A convolution over the compressed feature that keeps its size."""
-        check_odd('encoder_kernel', kernel_size)
-        check_positive_int('encoder_dilation', dilation)
-        return nn.Conv2d(self.channel_compressor.out_channels, out_channels, kernel_size,
-                         padding=(kernel_size - 1) * dilation // 2, dilation=dilation)
+        return nn.Conv2d(self.channel_compressor.out_channels, out_channels, self.encoder_kernel,
+                         padding=(self.encoder_kernel - 1) * self.encoder_dilation // 2,
+                         dilation=self.encoder_dilation)
 
     def normalize(self, logits: Tensor) -> Tensor:
         """Softmax over each group's k² channels of (N, G·k², H, W)."""
