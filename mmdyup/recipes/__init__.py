@@ -1,0 +1,1 @@
+"""Edits of a loaded config: one's own data, a small model for the CPU, training from scratch."""

@@ -1,0 +1,76 @@
+"""What `tools/train.py` and `tools/test.py` share: their flags, and the config these make."""
+import argparse
+import os
+from pathlib import Path
+
+from mmengine.config import Config, DictAction
+
+from .folder import use_folder
+from .scratch import train_from_scratch
+from .tiny import follow_length, shrink
+
+SHAPES = Path('data/shapes')
+
+
+def make_parser(description: str) -> argparse.ArgumentParser:
+    """A parser of the flags that training and testing have in common."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--work-dir', help='where logs and checkpoints go (default: work_dirs/ and '
+                        "the config's name, with the data set's behind it under --data, --shapes)")
+    parser.add_argument('--data', metavar='DIR', help='a folder of your own: train.json, val.json '
+                        '(COCO format), perhaps test.json (else val.json tests), and images/')
+    parser.add_argument('--shapes', action='store_true', help='the built-in data set, made in '
+                        'data/shapes on first use; implies --from-scratch --tiny')
+    parser.add_argument('--from-scratch', action='store_true', help='no pretrained weights')
+    parser.add_argument('--tiny', action='store_true', help='the same architecture shrunk for a '
+                        'CPU: shallow backbone, narrow neck, small pictures, short schedule')
+    parser.add_argument('--show-dir', help='where pictures of detections go')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='settings '
+                        'that override the config and the flags above, as key.inner=value; '
+                        'randomness.seed=0 makes a run repeatable')
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none',
+                        help='what started the processes of a distributed run')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0,
+                        help='given by old launchers')
+    return parser
+
+
+def load_config(args: argparse.Namespace) -> Config:
+    """The config that `args`, the parsed flags, ask for.
+
+    Raises FileNotFoundError and ValueError, each in one sentence, for files that are missing or
+    wrong and for flags that do not go together.
+    """
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    if not Path(args.config).is_file():
+        raise FileNotFoundError(f'There is no config file {args.config}.')
+    if args.shapes and args.data:
+        raise ValueError('--shapes and --data each name a data set: give one of them.')
+    cfg = Config.fromfile(args.config)
+    cfg.launcher = args.launcher
+    cfg.work_dir = args.work_dir or cfg.get('work_dir') or _work_dir(args)
+    if args.shapes or args.data:
+        use_folder(cfg, _shapes(args.launcher) if args.shapes else args.data)
+    if args.shapes or args.from_scratch:
+        train_from_scratch(cfg)
+    tiny = args.shapes or args.tiny
+    if tiny:
+        shrink(cfg)
+    cfg.merge_from_dict(args.cfg_options)
+    if tiny:
+        follow_length(cfg)
+    return cfg
+
+
+def _work_dir(args: argparse.Namespace) -> str:
+    data = 'shapes' if args.shapes else args.data and Path(args.data).resolve().name
+    return str(Path('work_dirs') / '_'.join(filter(None, [Path(args.config).stem, data])))
+
+
+def _shapes(launcher: str) -> Path:
+    from ..datasets import generate_shapes
+    if launcher != 'none' and not SHAPES.exists():
+        raise ValueError('--shapes: several processes would make the data set at once; make it '
+                         f'beforehand with "python -m mmdyup.datasets.shapes {SHAPES}".')
+    return generate_shapes(SHAPES)
