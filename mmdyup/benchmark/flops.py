@@ -1,0 +1,49 @@
+"""Floating-point operations a low-resolution pixel, as the CARAFE and DLU papers count them.
+
+Two for every multiply-add of a convolution or a reassembly; four multiply-adds for every value
+that is sampled bilinearly. Biases, softmax, sigmoid and the arithmetic of coordinates are left
+out. C are the feature's channels, s is the ratio.
+"""
+
+_SAMPLE = 2 * 4
+
+
+def conv(in_channels: int, out_channels: int, kernel_size: int = 1) -> int:
+    return 2 * in_channels * out_channels * kernel_size**2
+
+
+def bilinear(c: int, s: int) -> int:
+    return _SAMPLE * c * s**2
+
+
+def deconv(c: int, s: int) -> int:
+    """A transposed convolution of kernel 2s − 1: every input pixel meets the whole kernel."""
+    return conv(c, c, 2 * s - 1)
+
+
+def pixel_shuffle(c: int, s: int) -> int:
+    return conv(c, c * s**2, 3)
+
+
+def reassembly(c: int, s: int, k: int = 5) -> int:
+    return 2 * k**2 * c * s**2
+
+
+def dysample(c: int, s: int, style: str = 'lp', groups: int = 4, dyscope: bool = False) -> int:
+    """One convolution for the offsets, a second one with ``dyscope``, and the sampling."""
+    if style == 'lp':
+        offsets = conv(c, 2 * groups * s**2)
+    else:
+        offsets = s**2 * conv(c // s**2, 2 * groups)
+    return (1 + dyscope) * offsets + bilinear(c, s)
+
+
+def carafe(c: int, s: int, k: int = 5, encoder_kernel: int = 3, compressed: int = 64) -> int:
+    return (conv(c, compressed) + conv(compressed, k**2 * s**2, encoder_kernel)
+            + reassembly(c, s, k))
+
+
+def dlu(c: int, s: int, k: int = 5, encoder_kernel: int = 3, compressed: int = 64) -> int:
+    """Compressor, small kernel space, offsets, sampling of k² weights, reassembly."""
+    return (conv(c, compressed) + conv(compressed, k**2 + 2 * s**2, encoder_kernel)
+            + bilinear(k**2, s) + reassembly(c, s, k))
