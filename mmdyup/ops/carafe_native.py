@@ -19,6 +19,8 @@ from .shuffle import pixel_shuffle, pixel_unshuffle
 
 # bytes of a block's result that still stay in a core's cache
 _BLOCK_BYTES = 1 << 21
+# PyTorch takes plain loops on the CPU for batches of products with fewer multiplications
+_SMALL_PRODUCT = 400
 
 
 def carafe_native(x: Tensor, kernels: Tensor, kernel_size: int, groups: int,
@@ -79,11 +81,12 @@ def _parts(groups: int, *maps: Tensor) -> Iterator[list[Tensor]]:
 def _reassemble(x: Tensor, kernels: Tensor, y: Tensor, k: int, s: int,
                 dtype: torch.dtype) -> None:
     padded = _pad_channels_last(x, k, dtype)
+    rows = _rows_at_once(k, s, x.shape[0])
     for block in _blocks(x.shape, k, s, padded.element_size()):
         m = block.gather(kernels, dtype)
-        total = torch.bmm(m[..., :k], block.windows(padded, 0))
-        for a in range(1, k):
-            total.baddbmm_(m[..., a * k:a * k + k], block.windows(padded, a))
+        total = torch.bmm(m[..., :rows * k], block.windows(padded, 0, rows))
+        for a in range(rows, k, rows):
+            total.baddbmm_(m[..., a * k:(a + rows) * k], block.windows(padded, a, rows))
         block.scatter(total, y)
 
 
@@ -91,19 +94,27 @@ def _reassemble_backward(x: Tensor, kernels: Tensor, grad_y: Tensor, grad_x: Ten
                          grad_kernels: Tensor, k: int, s: int, dtype: torch.dtype) -> None:
     padded = _pad_channels_last(x, k, dtype)
     grad_padded = torch.zeros_like(padded)
+    rows = _rows_at_once(k, s, x.shape[0])
     for block in _blocks(x.shape, k, s, padded.element_size()):
         m, grad = block.gather(kernels, dtype), block.gather(grad_y, dtype)
         grad_m = torch.empty_like(m)
-        for a in range(k):
-            columns = slice(a * k, a * k + k)
-            grad_m[..., columns] = torch.bmm(grad, block.windows(padded, a).transpose(1, 2))
-            grad_windows = torch.bmm(m[..., columns].transpose(1, 2), grad)
+        for a in range(0, k, rows):
+            part = slice(a * k, (a + rows) * k)
+            windows = block.windows(padded, a, rows)
+            grad_m[..., part] = torch.bmm(grad, windows.transpose(1, 2))
+            grad_windows = torch.bmm(m[..., part].transpose(1, 2), grad).unflatten(1, (rows, k))
             # one neighbour at a time: only the windows of different neighbours overlap
-            for b in range(k):
-                block.windows(grad_padded, a)[:, b] += grad_windows[:, b]
+            for row in range(rows):
+                for b in range(k):
+                    block.windows(grad_padded, a + row)[:, b] += grad_windows[:, row, b]
         block.scatter(grad_m, grad_kernels)
     r, (_, h, w) = k // 2, x.shape
     grad_x.copy_(grad_padded[r:r + h, r:r + w].permute(2, 0, 1))
+
+
+def _rows_at_once(k: int, s: int, c: int) -> int:
+    """Rows of a neighbourhood in one product: one, which needs no copy, unless that is tiny."""
+    return 1 if k * s * s * c >= _SMALL_PRODUCT else k
 
 
 def _pad_channels_last(x: Tensor, k: int, dtype: torch.dtype) -> Tensor:
@@ -141,11 +152,17 @@ class _Block(NamedTuple):
         """Cells from one row to the next; those between two whole rows are padding."""
         return self.padded_width if self.rows > 1 else self.width
 
-    def windows(self, padded: Tensor, a: int) -> Tensor:
-        """Row ``a`` of every cell's neighbourhood in ``padded``: (cells, k, C), a view."""
+    def windows(self, padded: Tensor, a: int, rows: int = 1) -> Tensor:
+        """Rows of every cell's neighbourhood in ``padded``, from ``a`` on: (cells, rows·k, C).
+
+        A single row is a view.
+        """
         c = padded.shape[-1]
-        start = ((self.top + a) * self.padded_width + self.left) * c
-        return padded.as_strided((self.rows * self.row_step, self.k, c), (c, c, 1), start)
+        row_size = self.padded_width * c
+        start = (self.top + a) * row_size + self.left * c
+        view = padded.as_strided((self.rows * self.row_step, rows, self.k, c),
+                                 (c, row_size, c, 1), start)
+        return view.flatten(1, 2)
 
     def gather(self, large: Tensor, dtype: torch.dtype) -> Tensor:
         """The block of a map at the upsampled size, (cells, s², channels), padding zero."""

@@ -43,8 +43,10 @@ def test_by_hand():
 
 
 @pytest.mark.parametrize('block_bytes', [1, 600, 3000, 1 << 21])
-def test_blocks_do_not_show(block_bytes, monkeypatch):
+@pytest.mark.parametrize('small_product', [0, 1 << 30])
+def test_blocks_do_not_show(block_bytes, small_product, monkeypatch):
     monkeypatch.setattr(carafe_native, '_BLOCK_BYTES', block_bytes)
+    monkeypatch.setattr(carafe_native, '_SMALL_PRODUCT', small_product)
     x, m = inputs(2, 4, 5, 7, 2, 5, 2, dtype=torch.float64, requires_grad=True)
     y = carafe(x, m, 2, backend='native')
     expected = carafe(x, m, 2, backend='reference')
