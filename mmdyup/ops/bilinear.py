@@ -21,16 +21,16 @@ def sample_around_cells(x: Tensor, offsets: Tensor, scale_factor: int) -> Tensor
         (N, C, sH, sW) in the dtype that was computed in: float32 at least.
     """
     dtype = compute_dtype(x)
-    height, width = x.shape[-2:]
-    columns = _cell_centres(width, scale_factor, dtype, x.device)
-    rows = _cell_centres(height, scale_factor, dtype, x.device)[:, None]
-    offset_x, offset_y = offsets.to(dtype).unbind(1)
-    grid = torch.stack(((offset_x + columns) * (2 / width) - 1,
-                        (offset_y + rows) * (2 / height) - 1), dim=-1)
-    return F.grid_sample(x.to(dtype), grid, mode='bilinear', padding_mode='border',
+    size = [torch.full((), n, dtype=dtype, device=x.device) for n in x.shape[:-3:-1]]
+    step = (2 / torch.stack(size))[:, None, None]
+    # grid_sample reads a grid whose columns lie side by side as fast as one of pairs
+    grid = torch.addcmul(_cell_centres(x, scale_factor, dtype) * step - 1, offsets.to(dtype), step)
+    return F.grid_sample(x.to(dtype), grid.movedim(1, -1), mode='bilinear', padding_mode='border',
                          align_corners=False)
 
 
-def _cell_centres(size, scale_factor: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    cells = torch.arange(size * scale_factor, device=device) // scale_factor
-    return cells.to(dtype) + 0.5
+def _cell_centres(x: Tensor, scale_factor: int, dtype: torch.dtype) -> Tensor:
+    """(2, sH, sW): the x and the y of every output position's cell, in pixels from the corner."""
+    columns, rows = ((torch.arange(n * scale_factor, device=x.device) // scale_factor).to(dtype)
+                     for n in x.shape[:-3:-1])
+    return torch.stack(torch.meshgrid(columns, rows, indexing='xy')) + 0.5

@@ -15,7 +15,6 @@ from torch.autograd.function import once_differentiable
 
 from .backends import is_traced
 from .dtypes import compute_dtype, memory_format_of
-from .shuffle import pixel_shuffle, pixel_unshuffle
 
 # bytes of a block's result that still stay in a core's cache
 _BLOCK_BYTES = 1 << 21
@@ -34,12 +33,14 @@ def carafe_native(x: Tensor, kernels: Tensor, kernel_size: int, groups: int,
 def _shifted_sum(x: Tensor, kernels: Tensor, k: int, groups: int, s: int) -> Tensor:
     n, c, h, w = x.shape
     dtype = compute_dtype(x, kernels)
-    padded = F.pad(x.to(dtype), [k // 2] * 4).reshape(n, groups, c // groups, 1, h + k - 1,
-                                                      w + k - 1)
-    m = pixel_unshuffle(kernels.to(dtype), s).reshape(n, groups, k * k, 1, s * s, h, w)
-    y = sum(m[:, :, a * k + b] * padded[..., a:a + h, b:b + w]
+    r = k // 2
+    # channels innermost: a weight then meets a whole vector of them
+    padded = F.pad(x.to(dtype).permute(0, 2, 3, 1), (0, 0, r, r, r, r))
+    padded = padded.reshape(n, h + k - 1, 1, w + k - 1, 1, groups, c // groups)
+    m = kernels.to(dtype).reshape(n, groups, k * k, h, s, w, s).permute(2, 0, 3, 4, 5, 6, 1)
+    y = sum(m[a * k + b, ..., None] * padded[:, a:a + h, :, b:b + w]
             for a in range(k) for b in range(k))
-    return pixel_shuffle(y.reshape(n, c * s * s, h, w), s).to(x.dtype)
+    return y.reshape(n, s * h, s * w, c).permute(0, 3, 1, 2).to(x.dtype)
 
 
 class _BlockwiseReassembly(torch.autograd.Function):
