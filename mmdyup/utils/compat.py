@@ -13,11 +13,12 @@ def mend_stack() -> None:
 
     - PyTorch loads tensors alone from 2.6 on unless told which classes are safe. mmengine's
       checkpoints also hold the log's history: those few classes are allowed here, and the
-      protection stays on.
+      protection stays on. The continuation's mmengine allows them itself.
     - mmengine looks for ``mmseg::`` configs in a distribution called mmsegmentation, which the
       maintained continuation is not.
     """
-    allow_history_in_checkpoints()
+    if not is_distributed_as('onedl-mmengine'):
+        allow_history_in_checkpoints()
     if not is_distributed_as('mmsegmentation'):
         config_utils.MODULE2PACKAGE['mmseg'] = 'mmseg'
 
