@@ -1,5 +1,3 @@
-import math
-
 from torch import Tensor
 
 from . import reference
@@ -9,7 +7,6 @@ from .carafe_native import carafe_native
 from .checks import (
     check_divides,
     check_map,
-    check_odd,
     check_positive_int,
     check_same_device,
     check_shape,
@@ -59,11 +56,12 @@ def carafe(x: Tensor, kernels: Tensor, groups: int = 1, scale_factor: int = 2,
 def _kernel_size(x: Tensor, kernels: Tensor, groups: int, scale_factor: int) -> int:
     n, _, h, w = x.shape
     channels = int(kernels.shape[1])
-    kernel_size = math.isqrt(channels // groups)
+    kernel_size = 1
+    while groups * kernel_size**2 < channels:
+        kernel_size += 2
     if groups * kernel_size**2 != channels:
-        raise ValueError(f'kernels must have groups·k² channels, but {channels} is not {groups} '
-                         'times a square.')
-    check_odd('the kernel size', kernel_size)
+        raise ValueError(f'kernels must have groups·k² channels with an odd k, but {channels} is '
+                         f'not {groups} times an odd square.')
     expected = (n, channels, scale_factor * h, scale_factor * w)
     check_shape('kernels', kernels, expected, 'a kernel for every position of the upsampled map')
     return kernel_size

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch.autograd import gradcheck
 
-from mmdyup.ops import carafe, carafe_native
+from mmdyup.ops import blocks, carafe
 
 # n, c, h, w, groups, k, s
 CASES = [(2, 4, 3, 4, 2, 3, 2), (1, 3, 1, 1, 1, 5, 3), (1, 4, 5, 1, 4, 7, 1), (1, 6, 2, 7, 3, 1, 2),
@@ -45,8 +45,8 @@ def test_by_hand():
 @pytest.mark.parametrize('block_bytes', [1, 600, 3000, 1 << 21])
 @pytest.mark.parametrize('small_product', [0, 1 << 30])
 def test_blocks_do_not_show(block_bytes, small_product, monkeypatch):
-    monkeypatch.setattr(carafe_native, '_BLOCK_BYTES', block_bytes)
-    monkeypatch.setattr(carafe_native, '_SMALL_PRODUCT', small_product)
+    monkeypatch.setattr(blocks, '_BLOCK_BYTES', block_bytes)
+    monkeypatch.setattr(blocks, '_SMALL_PRODUCT', small_product)
     x, m = inputs(2, 4, 5, 7, 2, 5, 2, dtype=torch.float64, requires_grad=True)
     y = carafe(x, m, 2, backend='native')
     expected = carafe(x, m, 2, backend='reference')
@@ -107,10 +107,24 @@ def test_non_contiguous_inputs():
     torch.testing.assert_close(carafe(wide[..., ::2], m_transposed), carafe(x, m))
 
 
-def test_a_recorded_graph_gives_the_same():
-    x, m = inputs(2, 4, 5, 3, 2, 3, 2)
-    compiled = torch.compile(lambda x, m: carafe(x, m, 2), fullgraph=True, backend='aot_eager')
-    torch.testing.assert_close(compiled(x, m), carafe(x, m, 2))
+@pytest.mark.parametrize('memory_format', [torch.contiguous_format, torch.channels_last])
+def test_a_compiled_graph_gives_the_same(memory_format):
+    compiled = torch.compile(lambda x, m: carafe(x, m, 2), fullgraph=True, dynamic=True,
+                             backend='aot_eager')
+    for size in [(5, 3), (6, 7)]:
+        x, m = inputs(2, 4, *size, 2, 3, 2, requires_grad=True)
+        feature = x.to(memory_format=memory_format)
+        y, expected = compiled(feature, m), carafe(feature, m, 2)
+        assert y.is_contiguous(memory_format=memory_format)
+        torch.testing.assert_close(y, expected)
+        grad = torch.randn_like(y)
+        torch.testing.assert_close(torch.autograd.grad(y, (x, m), grad),
+                                   torch.autograd.grad(expected, (x, m), grad))
+
+
+def test_the_operator_is_registered_as_pytorch_asks():
+    x, m = inputs(2, 4, 3, 5, 2, 3, 2, requires_grad=True)
+    torch.library.opcheck(torch.ops.mmdyup.reassemble.default, (x, m, 3, 2, 2))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="mmcv's operator needs a CUDA device")
@@ -155,8 +169,8 @@ def test_errors_say_what_to_do():
     fail(TypeError, 'must be a tensor', 1, m)
     fail(TypeError, 'floating-point', x.long(), m)
     fail(ValueError, r'\(N, C, H, W\)', x[0], m)
-    fail(ValueError, 'not 1 times a square', x, m[:, :24])
-    fail(ValueError, 'must be odd', x, m[:, :16])
+    fail(ValueError, '24 is not 1 times an odd square', x, m[:, :24])
+    fail(ValueError, '16 is not 1 times an odd square', x, m[:, :16])
     fail(ValueError, r'must have the shape \(1, 25, 6, 6\)', x, m[..., :5])
     fail(ValueError, 'groups=3 must divide the 4 channels', x, m, groups=3)
     fail(ValueError, 'scale_factor must be at least 1', x, m, scale_factor=0)
