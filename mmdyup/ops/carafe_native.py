@@ -24,9 +24,8 @@ def _suits_a_graph(x: Tensor) -> bool:
     An exported or traced one cannot hold an operator of ours. A compiled one can, and the blocks
     are faster than what is generated unless channels lie innermost already.
     """
-    if torch.jit.is_tracing() or torch.compiler.is_exporting():
-        return True
-    return is_traced() and memory_format_of(x) == torch.channels_last
+    compiled = torch.compiler.is_dynamo_compiling()
+    return is_traced() and (not compiled or memory_format_of(x) == torch.channels_last)
 
 
 def _shifted_sum(x: Tensor, kernels: Tensor, k: int, groups: int, s: int) -> Tensor:

@@ -122,6 +122,27 @@ def test_a_compiled_graph_gives_the_same(memory_format):
                                    torch.autograd.grad(expected, (x, m), grad))
 
 
+class Reassembly(torch.nn.Module):
+
+    def forward(self, x, m):
+        return carafe(x, m)
+
+
+def holds_our_operator(graph_module):
+    return any('mmdyup' in str(node.target) for node in graph_module.graph.nodes)
+
+
+def test_a_compiled_graph_holds_the_operator_an_exported_one_does_not():
+    x, m = inputs(1, 4, 3, 5, 1, 3, 2)
+    graphs = []
+    compiled = torch.compile(Reassembly(), fullgraph=True,
+                             backend=lambda graph, _: graphs.append(graph) or graph)
+    torch.testing.assert_close(compiled(x, m), carafe(x, m))
+    assert [holds_our_operator(graph) for graph in graphs] == [True]
+    exported = torch.export.export(Reassembly(), (x, m))
+    assert not holds_our_operator(exported.graph_module)
+
+
 def test_the_operator_is_registered_as_pytorch_asks():
     x, m = inputs(2, 4, 3, 5, 2, 3, 2, requires_grad=True)
     torch.library.opcheck(torch.ops.mmdyup.reassemble.default, (x, m, 3, 2, 2))
