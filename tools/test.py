@@ -12,7 +12,7 @@ import mmdyup  # noqa: E402, F401, I001  (before all else: it mends the stack)
 from mmengine.runner import Runner  # noqa: E402
 
 from mmdyup.recipes.checks import check_checkpoint, check_data  # noqa: E402
-from mmdyup.recipes.cli import load_config, make_parser  # noqa: E402
+from mmdyup.recipes.cli import load_config, make_parser, one_sentence  # noqa: E402
 from mmdyup.recipes.compatible import check_fits  # noqa: E402
 from mmdyup.recipes.walk import evaluators  # noqa: E402
 
@@ -44,10 +44,8 @@ def prepare(args):
 
 def main(argv=None):
     args = parse_args(argv)
-    try:
+    with one_sentence():
         cfg = prepare(args)
-    except (ValueError, TypeError, FileNotFoundError) as error:
-        sys.exit(str(error))
     runner = Runner.from_cfg(cfg)
     try:
         check_fits(runner.model, args.checkpoint)

@@ -14,7 +14,7 @@ from mmengine.runner import Runner  # noqa: E402
 
 from mmdyup.recipes.amp import use_amp  # noqa: E402
 from mmdyup.recipes.checks import check_checkpoint, check_data, check_weights  # noqa: E402
-from mmdyup.recipes.cli import load_config, make_parser  # noqa: E402
+from mmdyup.recipes.cli import load_config, make_parser, one_sentence  # noqa: E402
 from mmdyup.recipes.outcome import conclude  # noqa: E402
 
 
@@ -49,10 +49,8 @@ def prepare(args):
 
 def main(argv=None):
     args = parse_args(argv)
-    try:
+    with one_sentence():
         cfg = prepare(args)
-    except (ValueError, TypeError, FileNotFoundError) as error:
-        sys.exit(str(error))
     runner = Runner.from_cfg(cfg)
     runner.train()
     if is_main_process():

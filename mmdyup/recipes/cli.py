@@ -1,6 +1,9 @@
 """What `tools/train.py` and `tools/test.py` share: their flags, and the config these make."""
 import argparse
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from mmengine.config import Config, DictAction
@@ -61,6 +64,15 @@ def load_config(args: argparse.Namespace) -> Config:
     if tiny:
         follow_length(cfg)
     return cfg
+
+
+@contextmanager
+def one_sentence() -> Iterator[None]:
+    """Ends the process with the sentence of an error that its user caused, instead of a trace."""
+    try:
+        yield
+    except (ValueError, TypeError, FileNotFoundError) as error:
+        sys.exit(str(error))
 
 
 def _work_dir(args: argparse.Namespace) -> str:
