@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 import torch
 from mmengine.runner.checkpoint import get_external_models, get_torchvision_models
 
+from ..upsamplers import find_upsampler
 from .walk import leaf_datasets, walk
 
 TIMEOUT = 5  # seconds to wait for a server
@@ -26,6 +27,14 @@ def check_data(cfg, splits: tuple[str, ...]) -> None:
                 raise FileNotFoundError(
                     f'{Path(root) / path} is missing: put the data set there, or train on the '
                     'built-in one with --shapes or on a folder of your own with --data DIR.')
+
+
+def check_upsamplers(cfg) -> None:
+    """Raise ValueError when a part of the model in the mmengine Config `cfg` that is ours names an
+    upsampler that there is not."""
+    for node in walk(cfg.model):
+        if node.get('upsample_cfg') and str(node.get('type')).startswith('Dy'):
+            find_upsampler(node['upsample_cfg'])
 
 
 def check_weights(cfg) -> None:

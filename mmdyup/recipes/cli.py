@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mmengine.config import Config, DictAction
 
+from .checks import check_upsamplers
 from .folder import use_folder
 from .scratch import train_from_scratch
 from .tiny import follow_length, shrink
@@ -63,6 +64,7 @@ def load_config(args: argparse.Namespace) -> Config:
     cfg.merge_from_dict(args.cfg_options)
     if tiny:
         follow_length(cfg)
+    check_upsamplers(cfg)
     return cfg
 
 

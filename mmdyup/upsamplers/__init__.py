@@ -1,5 +1,5 @@
 from .base import Upsampler
-from .build import build_upsampler
+from .build import build_upsampler, find_upsampler
 from .carafe import CARAFE
 from .dlu import DLU
 from .dysample import DySample
@@ -9,5 +9,5 @@ from .reassembly import ReassemblyUpsampler
 
 __all__ = [
     'CARAFE', 'DLU', 'DySample', 'PlainUpsampler', 'ReassemblyUpsampler', 'Upsampler',
-    'build_upsampler', 'upsample_to'
+    'build_upsampler', 'find_upsampler', 'upsample_to'
 ]

@@ -22,19 +22,25 @@ def build_upsampler(cfg: dict, in_channels: int, scale_factor: int = 2) -> Upsam
         TypeError: ``cfg`` is not a dict.
         ValueError: ``type`` is missing or unknown, or it does not take one of the arguments.
     """
-    if not isinstance(cfg, dict):
-        raise TypeError("upsample_cfg must be a dict such as dict(type='DySample'), but it is "
-                        f'{cfg!r}.')
-    if 'type' not in cfg:
-        raise ValueError(f"upsample_cfg needs a 'type', one of {_choices()}, but it is {cfg}.")
-    cls, own = _resolve(cfg)
+    cls, own = find_upsampler(cfg)
     try:
         return cls(in_channels, scale_factor, **own)
     except TypeError as error:
         raise ValueError(f'upsample_cfg {cfg} does not fit its type: {error}') from error
 
 
-def _resolve(cfg: dict) -> tuple[type[Upsampler], dict]:
+def find_upsampler(cfg: dict) -> tuple[type[Upsampler], dict]:
+    """The class that a config names, and the arguments it gives to it; nothing is built.
+
+    Raises:
+        TypeError: ``cfg`` is not a dict.
+        ValueError: ``type`` is missing or unknown.
+    """
+    if not isinstance(cfg, dict):
+        raise TypeError("upsample_cfg must be a dict such as dict(type='DySample'), but it is "
+                        f'{cfg!r}.')
+    if 'type' not in cfg:
+        raise ValueError(f"upsample_cfg needs a 'type', one of {_choices()}, but it is {cfg}.")
     if cfg['type'] in PLAIN_TYPES:
         return PlainUpsampler, cfg
     own = dict(cfg)

@@ -4,7 +4,13 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from mmdyup.recipes.checks import available, check_checkpoint, check_data, check_weights
+from mmdyup.recipes.checks import (
+    available,
+    check_checkpoint,
+    check_data,
+    check_upsamplers,
+    check_weights,
+)
 
 
 @pytest.fixture
@@ -83,3 +89,16 @@ def test_missing_data_names_the_file_and_the_remedy(folder):
         check_data(cfg, ('train',))
     cfg.train_dataloader.dataset.dataset.data_root = 's3://bucket/coco'
     check_data(cfg, ('train',))
+
+
+@pytest.mark.parametrize('upsample_cfg, words', [
+    (dict(type='DySampel'), "no upsampler 'DySampel'"), (dict(mode='nearest'), "needs a 'type'")])
+def test_an_upsampler_that_there_is_not(upsample_cfg, words):
+    cfg = Config(dict(model=dict(neck=dict(type='DyFPN', upsample_cfg=upsample_cfg))))
+    with pytest.raises(ValueError, match=words):
+        check_upsamplers(cfg)
+
+
+def test_upsamplers_of_other_necks_are_their_own_matter():
+    neck = dict(type='FPN', upsample_cfg=dict(mode='nearest'))
+    check_upsamplers(Config(dict(model=dict(neck=neck))))
