@@ -6,7 +6,8 @@ from .base import Upsampler
 from .plain import PLAIN_TYPES, PlainUpsampler
 
 
-def build_upsampler(cfg: dict, in_channels: int, scale_factor: int = 2) -> Upsampler:
+def build_upsampler(cfg: dict, in_channels: int, scale_factor: int = 2,
+                    guide_channels: int | None = None) -> Upsampler:
     """Builds the upsampler that a config names.
 
     Args:
@@ -14,6 +15,8 @@ def build_upsampler(cfg: dict, in_channels: int, scale_factor: int = 2) -> Upsam
             'bilinear', 'deconv', 'pixel_shuffle', 'carafe', and that upsampler's own arguments.
         in_channels: Channels of the feature.
         scale_factor: The upsampling ratio.
+        guide_channels: Channels of the finer feature that a guided upsampler will see, if they
+            are not ``in_channels``; the others do without.
 
     Returns:
         A module that maps (N, in_channels, H, W) to scale_factor times the size.
@@ -23,6 +26,8 @@ def build_upsampler(cfg: dict, in_channels: int, scale_factor: int = 2) -> Upsam
         ValueError: ``type`` is missing or unknown, or it does not take one of the arguments.
     """
     cls, own = find_upsampler(cfg)
+    if cls.guided and guide_channels is not None:
+        own = dict(guide_channels=guide_channels) | own
     try:
         return cls(in_channels, scale_factor, **own)
     except TypeError as error:
