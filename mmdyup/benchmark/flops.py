@@ -1,8 +1,9 @@
 """Floating-point operations a low-resolution pixel, as the CARAFE and DLU papers count them.
 
 Two for every multiply-add of a convolution or a reassembly; four multiply-adds for every value
-that is sampled bilinearly. Biases, softmax, sigmoid and the arithmetic of coordinates are left
-out. C are the feature's channels, s is the ratio.
+that is sampled bilinearly. Biases, normalization, softmax, sigmoid and the arithmetic of
+coordinates are left out. C are the channels of the feature, s is the ratio; a guide has C
+channels too, at s² times the pixels.
 """
 
 _SAMPLE = 2 * 4
@@ -47,3 +48,21 @@ def dlu(c: int, s: int, k: int = 5, encoder_kernel: int = 3, compressed: int = 6
     """Compressor, small kernel space, offsets, sampling of k² weights, reassembly."""
     return (conv(c, compressed) + conv(compressed, k**2 + 2 * s**2, encoder_kernel)
             + bilinear(k**2, s) + reassembly(c, s, k))
+
+
+def fade(c: int, s: int, k: int = 5, compressed: int = 64) -> int:
+    """Compressor and encoder for the guide and for the feature, reassembly, gate, and blend.
+
+    The blend has two multiply-adds a value: with it come the +2.65G of the authors' SegFormer.
+    """
+    logits = conv(c, compressed) + conv(compressed, k**2, 3)
+    return (s**2 + 1) * logits + reassembly(c, s, k) + conv(c, 1) + blend(c, s)
+
+
+def blend(c: int, s: int) -> int:
+    return 2 * 2 * c * s**2
+
+
+def sapa(c: int, s: int, k: int = 5, embed: int = 32) -> int:
+    """Embedding of the guide and of the feature, scores, reassembly."""
+    return (s**2 + 1) * conv(c, embed) + reassembly(embed, s, k) + reassembly(c, s, k)

@@ -62,13 +62,13 @@ def _cells(measured: Measured, peaks: bool) -> list[str]:
 
 def _section(title: str, note: str, head: list[str], lines: list[list[str]],
              left_out: dict[str, str]) -> str:
-    text = [f'## {title}', '', note, '', *_grid(head, lines)]
+    text = [f'## {title}', '', note, '', *grid(head, lines)]
     if left_out:
         text += ['', 'Could not run:', '', *(f'- {name}: {why}' for name, why in left_out.items())]
     return '\n'.join(text)
 
 
-def _grid(head: list[str], lines: list[list[str]]) -> list[str]:
+def grid(head: list[str], lines: list[list[str]]) -> list[str]:
     """A Markdown table, padded so that it reads well on a terminal too."""
     widths = [max(len(cell) for cell in column) for column in zip(head, *lines, strict=True)]
     rule = ['-' * widths[0], *('-' * (width - 1) + ':' for width in widths[1:])]

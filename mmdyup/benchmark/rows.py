@@ -2,7 +2,7 @@
 from collections.abc import Callable
 from functools import partial
 
-from torch import nn
+from torch import Tensor, nn
 
 from ..ops import carafe, point_sample
 from ..ops.backends import choose_backend
@@ -82,7 +82,12 @@ def _grid_sample_dysample(case: Case) -> Subject:
 
 def _upsampler(type: str, count: Callable[..., int], case: Case, **own) -> Subject:
     module = build_upsampler(dict(type=type, **own), case.channels, case.ratio)
-    return Subject(_placed(module, case), _cost(case, count, **own))
+    return Subject(_placed(module, case), _cost(case, count, **own),
+                   partial(_guide, case) if module.guided else tuple)
+
+
+def _guide(case: Case) -> tuple[Tensor]:
+    return (case.high(case.channels),)
 
 
 def _placed(module: nn.Module, case: Case) -> nn.Module:
@@ -112,6 +117,8 @@ ROWS: dict[str, Callable[[Case], Subject]] = {
     'dysample_grid_sample': _grid_sample_dysample,
     'carafe': partial(_upsampler, 'CARAFE', flops.carafe),
     'dlu': partial(_upsampler, 'DLU', flops.dlu),
+    'fade': partial(_upsampler, 'FADE', flops.fade),
+    'sapa': partial(_upsampler, 'SAPA', flops.sapa),
     'point_sample': _point_sample,
     'reassembly': reassembly,
     'reassembly_native': partial(reassembly, backend='native'),

@@ -1,6 +1,7 @@
 """Functions on tensors; no modules, no registry, no config."""
 from .carafe import carafe
 from .expand_kernels import expand_kernels
+from .neighborhood_scores import neighborhood_scores
 from .point_sample import point_sample
 
-__all__ = ['carafe', 'expand_kernels', 'point_sample']
+__all__ = ['carafe', 'expand_kernels', 'neighborhood_scores', 'point_sample']

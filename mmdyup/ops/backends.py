@@ -8,6 +8,7 @@ BACKENDS = {
     'carafe': ('mmcv', 'native', 'reference'),
     'point_sample': ('native', 'reference'),
     'expand_kernels': ('native', 'reference'),
+    'neighborhood_scores': ('native', 'reference'),
 }
 
 
@@ -45,6 +46,11 @@ def mmcv_has_cuda() -> bool:
 def is_traced() -> bool:
     """Whether a graph is being recorded (torch.compile, torch.export, ONNX, torch.jit.trace)."""
     return torch.compiler.is_compiling() or torch.jit.is_tracing()
+
+
+def is_exported() -> bool:
+    """Whether a graph is recorded that leaves Python and so cannot hold an operator of ours."""
+    return is_traced() and not torch.compiler.is_dynamo_compiling()
 
 
 def _why_not_mmcv(x: Tensor) -> str:

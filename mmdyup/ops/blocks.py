@@ -1,7 +1,7 @@
-"""Reassembly of one image's group of channels, block by block of low-resolution cells.
+"""The k×k neighbourhoods of a map's pixels, block by block of low-resolution cells.
 
-A block is a sum of k batched matrix products: with the feature in channels-last, the k neighbours
-of a cell in one row lie side by side, so that an overlapping strided view serves as the batch and
+A block's work is k batched matrix products: with the map in channels-last, the k neighbours of a
+cell in one row lie side by side, so that an overlapping strided view serves as the batch and
 nothing is unfolded.
 """
 from collections.abc import Iterator
@@ -14,59 +14,11 @@ from torch import Tensor
 _BLOCK_BYTES = 1 << 21
 # PyTorch takes plain loops on the CPU for batches of products with fewer multiplications
 _SMALL_PRODUCT = 400
+# and is no faster than these for scores, whose few columns are transposed, up to more
+_SMALL_SCORES = 2000
 
 
-def reassemble_part(x: Tensor, kernels: Tensor, y: Tensor, k: int, s: int,
-                    dtype: torch.dtype) -> None:
-    """Reassembles one image's group of channels into ``y``.
-
-    Args:
-        x: (C, H, W).
-        kernels: (k², sH, sW).
-        y: (C, sH, sW), written.
-        k: The kernel size.
-        s: The upsampling ratio.
-        dtype: What to compute in.
-    """
-    padded = _pad_channels_last(x, k, dtype)
-    rows = _rows_at_once(k, s, x.shape[0])
-    for block in _blocks(x.shape, k, s, padded.element_size()):
-        m = block.gather(kernels, dtype)
-        total = torch.bmm(m[..., :rows * k], block.windows(padded, 0, rows))
-        for a in range(rows, k, rows):
-            total.baddbmm_(m[..., a * k:(a + rows) * k], block.windows(padded, a, rows))
-        block.scatter(total, y)
-
-
-def reassemble_part_backward(x: Tensor, kernels: Tensor, grad_y: Tensor, grad_x: Tensor,
-                             grad_kernels: Tensor, k: int, s: int, dtype: torch.dtype) -> None:
-    """The gradients of :func:`reassemble_part`, written into ``grad_x`` and ``grad_kernels``."""
-    padded = _pad_channels_last(x, k, dtype)
-    grad_padded = torch.zeros_like(padded)
-    rows = _rows_at_once(k, s, x.shape[0])
-    for block in _blocks(x.shape, k, s, padded.element_size()):
-        m, grad = block.gather(kernels, dtype), block.gather(grad_y, dtype)
-        grad_m = torch.empty_like(m)
-        for a in range(0, k, rows):
-            part = slice(a * k, (a + rows) * k)
-            windows = block.windows(padded, a, rows)
-            grad_m[..., part] = torch.bmm(grad, windows.transpose(1, 2))
-            grad_windows = torch.bmm(m[..., part].transpose(1, 2), grad).unflatten(1, (rows, k))
-            # one neighbour at a time: only the windows of different neighbours overlap
-            for row in range(rows):
-                for b in range(k):
-                    block.windows(grad_padded, a + row)[:, b] += grad_windows[:, row, b]
-        block.scatter(grad_m, grad_kernels)
-    r, (_, h, w) = k // 2, x.shape
-    grad_x.copy_(grad_padded[r:r + h, r:r + w].permute(2, 0, 1))
-
-
-def _rows_at_once(k: int, s: int, c: int) -> int:
-    """Rows of a neighbourhood in one product: one, which needs no copy, unless that is tiny."""
-    return 1 if k * s * s * c >= _SMALL_PRODUCT else k
-
-
-def _pad_channels_last(x: Tensor, k: int, dtype: torch.dtype) -> Tensor:
+def pad_channels_last(x: Tensor, k: int, dtype: torch.dtype) -> Tensor:
     """(H + k, W + k − 1, C): the map within zeros, with a row more for the last view's end."""
     c, h, w = x.shape
     r = k // 2
@@ -75,18 +27,18 @@ def _pad_channels_last(x: Tensor, k: int, dtype: torch.dtype) -> Tensor:
     return padded
 
 
-def _blocks(shape: torch.Size, k: int, s: int, itemsize: int) -> Iterator['_Block']:
-    """All cells in turn: whole rows of them where these fit a block, else parts of a row."""
+def blocks(shape: torch.Size, k: int, s: int, itemsize: int) -> Iterator['Block']:
+    """All cells of a map (C, H, W) in turn: whole rows where these fit a block, else parts."""
     c, h, w = shape
     cells = max(1, _BLOCK_BYTES // (s * s * c * itemsize))
     rows = max(1, cells // (w + k - 1))
     width = w if rows > 1 else min(w, cells)
     for top in range(0, h, rows):
         for left in range(0, w, width):
-            yield _Block(k, s, top, min(rows, h - top), left, min(width, w - left), w + k - 1)
+            yield Block(k, s, top, min(rows, h - top), left, min(width, w - left), w + k - 1)
 
 
-class _Block(NamedTuple):
+class Block(NamedTuple):
     """Low-resolution cells: ``rows`` from ``top`` on, and in each ``width`` from ``left`` on."""
     k: int
     s: int
@@ -101,17 +53,34 @@ class _Block(NamedTuple):
         """Cells from one row to the next; those between two whole rows are padding."""
         return self.padded_width if self.rows > 1 else self.width
 
-    def windows(self, padded: Tensor, a: int, rows: int = 1) -> Tensor:
-        """Rows of every cell's neighbourhood in ``padded``, from ``a`` on: (cells, rows·k, C).
+    def reassemble(self, padded: Tensor, m: Tensor) -> Tensor:
+        """Neighbourhoods weighted by ``m``, (cells, s², k²), and summed: (cells, s², C)."""
+        total = None
+        for a, rows, part in self._products(padded, _SMALL_PRODUCT):
+            windows = self._windows(padded, a, rows)
+            if total is None:
+                total = torch.bmm(m[..., part], windows)
+            else:
+                total.baddbmm_(m[..., part], windows)
+        return total
 
-        A single row is a view.
-        """
-        c = padded.shape[-1]
-        row_size = self.padded_width * c
-        start = (self.top + a) * row_size + self.left * c
-        view = padded.as_strided((self.rows * self.row_step, rows, self.k, c),
-                                 (c, row_size, c, 1), start)
-        return view.flatten(1, 2)
+    def score(self, padded: Tensor, values: Tensor) -> Tensor:
+        """Products of ``values``, (cells, s², C), with their neighbourhood: (cells, s², k²)."""
+        scores = values.new_empty(*values.shape[:2], self.k**2)
+        for a, rows, part in self._products(padded, _SMALL_SCORES):
+            windows = self._windows(padded, a, rows)
+            scores[..., part] = torch.bmm(values, windows.transpose(1, 2))
+        return scores
+
+    def spread(self, padded: Tensor, m: Tensor, values: Tensor) -> None:
+        """Adds ``values``, (cells, s², C), to their neighbourhood, weighted by ``m``."""
+        for a, rows, part in self._products(padded, _SMALL_PRODUCT):
+            spread = torch.bmm(m[..., part].transpose(1, 2), values)
+            spread = spread.unflatten(1, (rows, self.k))
+            # one neighbour at a time: only the windows of different neighbours overlap
+            for row in range(rows):
+                for b in range(self.k):
+                    self._windows(padded, a + row, 1)[:, b] += spread[:, row, b]
 
     def gather(self, large: Tensor, dtype: torch.dtype) -> Tensor:
         """The block of a map at the upsampled size, (cells, s², channels), padding zero."""
@@ -132,3 +101,25 @@ class _Block(NamedTuple):
         rows = slice(self.top * s, (self.top + self.rows) * s)
         columns = slice(self.left * s, (self.left + self.width) * s)
         return large[:, rows, columns].unflatten(1, (self.rows, s)).unflatten(3, (self.width, s))
+
+    def _products(self, padded: Tensor, small: int) -> Iterator[tuple[int, int, slice]]:
+        """The rows of a neighbourhood that meet in each product, and their part of k² weights.
+
+        It is one row, which needs no copy, unless a cell's product is smaller than ``small``.
+        """
+        k = self.k
+        rows = 1 if k * self.s**2 * padded.shape[-1] >= small else k
+        for a in range(0, k, rows):
+            yield a, rows, slice(a * k, (a + rows) * k)
+
+    def _windows(self, padded: Tensor, a: int, rows: int) -> Tensor:
+        """``rows`` of every cell's neighbourhood in ``padded``, from ``a`` on: (cells, rows·k, C).
+
+        A single row is a view.
+        """
+        c = padded.shape[-1]
+        row_size = self.padded_width * c
+        start = (self.top + a) * row_size + self.left * c
+        view = padded.as_strided((self.rows * self.row_step, rows, self.k, c),
+                                 (c, row_size, c, 1), start)
+        return view.flatten(1, 2)

@@ -1,11 +1,9 @@
 """Blockwise reassembly as an operator of PyTorch's, so that a compiled graph holds it whole."""
-from collections.abc import Iterator
-
 import torch
 from torch import Tensor
 
-from .blocks import reassemble_part, reassemble_part_backward
 from .dtypes import compute_dtype, memory_format_of
+from .parts import each_part, reassemble_part, reassemble_part_backward
 
 
 @torch.library.custom_op('mmdyup::reassemble', mutates_args=())
@@ -15,7 +13,7 @@ def reassemble(x: Tensor, kernels: Tensor, kernel_size: int, groups: int,
     y = _empty_result(x, kernels, kernel_size, groups, scale_factor)
     dtype = compute_dtype(x, kernels)
     with torch.autocast(x.device.type, enabled=False):
-        for x_part, kernels_part, y_part in _parts(groups, x, kernels, y):
+        for x_part, kernels_part, y_part in each_part(groups, x, kernels, y):
             reassemble_part(x_part, kernels_part, y_part, kernel_size, scale_factor, dtype)
     return y
 
@@ -33,7 +31,7 @@ def _reassemble_backward(grad_y: Tensor, x: Tensor, kernels: Tensor, kernel_size
     grad_x, grad_kernels = torch.empty_like(x), torch.empty_like(kernels)
     dtype = compute_dtype(x, kernels)
     with torch.autocast(x.device.type, enabled=False):
-        for parts in _parts(groups, x, kernels, grad_y, grad_x, grad_kernels):
+        for parts in each_part(groups, x, kernels, grad_y, grad_x, grad_kernels):
             reassemble_part_backward(*parts, kernel_size, scale_factor, dtype)
     return grad_x, grad_kernels
 
@@ -54,10 +52,3 @@ def _gradients(ctx, grad_y):
 
 # nothing but the inputs is kept: the backward pass walks the same blocks anew
 reassemble.register_autograd(_gradients, setup_context=_save_inputs)
-
-
-def _parts(groups: int, *maps: Tensor) -> Iterator[list[Tensor]]:
-    """One image and one group of each map at a time, (channels, rows, columns), as views."""
-    for image in range(maps[0].shape[0]):
-        for group in range(groups):
-            yield [part[image].chunk(groups)[group] for part in maps]

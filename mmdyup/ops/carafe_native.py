@@ -2,30 +2,36 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .backends import is_traced
+from .backends import is_exported, is_traced
 from .carafe_blockwise import reassemble
 from .dtypes import compute_dtype, memory_format_of
+from .windows import reassemble_windows
 
 
 def carafe_native(x: Tensor, kernels: Tensor, kernel_size: int, groups: int,
                   scale_factor: int) -> Tensor:
     """Reassembly in PyTorch's own operations, for every device: see :func:`mmdyup.ops.carafe`.
 
-    It goes by blocks, or, where a graph is recorded, by the sum over the k² shifts, which a
-    compiler fuses into one loop and an exporter understands. Arguments are taken as checked.
+    It goes by blocks, in a compiled graph too unless channels lie innermost already: then the sum
+    over the k² shifts, fused into one loop, is faster. A graph that cannot hold an operator of
+    ours has plain operations: that sum, or, traced by torch.jit, what counters of operations know.
+    Arguments are taken as checked.
     """
-    run = _shifted_sum if _suits_a_graph(x) else reassemble
+    if torch.jit.is_tracing():
+        run = _grouped_windows
+    elif is_exported() or is_traced() and memory_format_of(x) == torch.channels_last:
+        run = _shifted_sum
+    else:
+        run = reassemble
     return run(x, kernels, kernel_size, groups, scale_factor)
 
 
-def _suits_a_graph(x: Tensor) -> bool:
-    """Whether a graph is recorded that is better off with the sum over shifts.
-
-    An exported or traced one cannot hold an operator of ours. A compiled one can, and the blocks
-    are faster than what is generated unless channels lie innermost already.
-    """
-    compiled = torch.compiler.is_dynamo_compiling()
-    return is_traced() and (not compiled or memory_format_of(x) == torch.channels_last)
+def _grouped_windows(x: Tensor, kernels: Tensor, k: int, groups: int, s: int) -> Tensor:
+    n, c, h, w = x.shape
+    dtype = compute_dtype(x, kernels)
+    y = reassemble_windows(x.to(dtype).reshape(n * groups, c // groups, h, w),
+                           kernels.to(dtype).reshape(n * groups, k * k, s * h, s * w), k, s)
+    return y.reshape(n, c, s * h, s * w).to(x.dtype)
 
 
 def _shifted_sum(x: Tensor, kernels: Tensor, k: int, groups: int, s: int) -> Tensor:

@@ -59,6 +59,26 @@ def expand_kernels(kernels: Tensor, offsets: Tensor, scale_factor: int, groups: 
     return _as_map(columns, kernels, s)
 
 
+def neighborhood_scores(query: Tensor, key: Tensor, kernel_size: int, scale_factor: int) -> Tensor:
+    """m[a·k + b, u, v] = ⟨Q[:, u, v], K[:, ⌊u/s⌋ + a − r, ⌊v/s⌋ + b − r]⟩."""
+    dtype = compute_dtype(query, key)
+    n, _, h, w = key.shape
+    k, r, s = kernel_size, kernel_size // 2, scale_factor
+    q, keys = query.to(dtype), key.to(dtype)
+    columns = []
+    for u in range(s * h):
+        for v in range(s * w):
+            scores = []
+            for a in range(k):
+                for b in range(k):
+                    row, column = u // s + a - r, v // s + b - r
+                    inside = 0 <= row < h and 0 <= column < w
+                    scores.append((q[..., u, v] * keys[..., row, column]).sum(1) if inside
+                                  else q.new_zeros(n))
+            columns.append(torch.stack(scores, 1))
+    return _as_map(columns, key, s).to(query.dtype, memory_format=memory_format_of(query))
+
+
 def _bilinear(x: Tensor, column: Tensor, row: Tensor) -> Tensor:
     """x (N, G, C, H, W) at the positions (N, G), pixel centres at whole numbers: (N, G, C)."""
     samples = x.new_zeros(x.shape[:3])

@@ -3,18 +3,18 @@ from mmengine.registry import MODELS
 from torch import Tensor
 
 from ..ops.shuffle import pixel_shuffle
-from .reassembly import ReassemblyUpsampler
+from .compressed import CompressedReassembly
 
 
 @MODELS.register_module()
-class CARAFE(ReassemblyUpsampler):
+class CARAFE(CompressedReassembly):
     """Content-Aware ReAssembly of FEatures (Wang et al., ICCV 2019).
 
     A small encoder makes an own k×k kernel for every output position. It runs on every device:
     mmcv's compiled operator where there is one, else the native one with the same numbers. The
     state of mmcv's ``CARAFEPack`` loads as it is.
 
-    Takes the arguments of :class:`ReassemblyUpsampler`.
+    Takes the arguments of :class:`CompressedReassembly`.
     """
 
     def add_encoders(self) -> None:

@@ -4,18 +4,18 @@ from torch import Tensor
 
 from ..ops import expand_kernels
 from ..ops.shuffle import pixel_shuffle
-from .reassembly import ReassemblyUpsampler
+from .compressed import CompressedReassembly
 
 
 @MODELS.register_module()
-class DLU(ReassemblyUpsampler):
+class DLU(CompressedReassembly):
     """Dynamic Lightweight Upsampling (Fu et al., ICPR 2024).
 
     CARAFE whose encoder makes kernels for low-resolution positions only; learned offsets then
     sample the kernel of every output position from that small space. At initialization the
     offsets are zero, and every cell's positions share its kernel.
 
-    Takes the arguments of :class:`ReassemblyUpsampler`.
+    Takes the arguments of :class:`CompressedReassembly`.
     """
 
     def add_encoders(self) -> None:

@@ -17,19 +17,32 @@ def test_the_papers_numbers(s, carafe, dlu):
     assert flops.dlu(256, s) == dlu
 
 
+# multiply-adds that six 2× upsamplers of 256 channels add to SegFormer-B1 at 512×512, in units of
+# 10⁹, as the authors of FADE, SAPA and DySample print them
+SEGFORMER_CELLS = 16**2 + 2 * 32**2 + 3 * 64**2
+
+
+@pytest.mark.parametrize('count, printed', [
+    (flops.carafe, '1.45'), (flops.fade, '2.65'), (flops.sapa, '1.02'),
+    (flops.pixel_shuffle, '34.43')])
+def test_the_numbers_of_segformer(count, printed):
+    assert f'{count(256, 2) / 2 * SEGFORMER_CELLS / 1e9:.2f}' == printed
+
+
 def test_a_row_counts_all_pixels_of_the_batch():
     assert build('carafe', Case(256, 3, 5, batch=2)).flops == 2 * 3 * 5 * 199_168
 
 
 # what the convolutions of a row leave: bilinear samples and reassembly, counted by hand
 @pytest.mark.parametrize('name, rest', [
-    ('nearest', 0), ('bilinear', 16 * 4 * 8), ('deconv', 0), ('pixel_shuffle', 0),
-    ('dysample', 16 * 4 * 8), ('dysample_plus', 16 * 4 * 8), ('dysample_s', 16 * 4 * 8),
-    ('dysample_s_plus', 16 * 4 * 8), ('dysample_grid_sample', 16 * 4 * 8),
-    ('point_sample', 16 * 4 * 8), ('carafe', 16 * 25 * 4 * 2), ('reassembly', 16 * 25 * 4 * 2),
-    ('reassembly_unfold', 16 * 25 * 4 * 2), ('dlu', 16 * 25 * 4 * 2 + 25 * 4 * 8)])
+    ('nearest', 0), ('bilinear', 32 * 4 * 8), ('deconv', 0), ('pixel_shuffle', 0),
+    ('dysample', 32 * 4 * 8), ('dysample_plus', 32 * 4 * 8), ('dysample_s', 32 * 4 * 8),
+    ('dysample_s_plus', 32 * 4 * 8), ('dysample_grid_sample', 32 * 4 * 8),
+    ('point_sample', 32 * 4 * 8), ('carafe', 32 * 25 * 4 * 2), ('reassembly', 32 * 25 * 4 * 2),
+    ('reassembly_unfold', 32 * 25 * 4 * 2), ('dlu', 32 * 25 * 4 * 2 + 25 * 4 * 8),
+    ('fade', 32 * 25 * 4 * 2 + 32 * 4 * 4), ('sapa', 32 * 25 * 4 * 2 + 32 * 25 * 4 * 2)])
 def test_convolutions_as_pytorch_counts_them(name, rest):
-    case = Case(16, 6, 5)
+    case = Case(32, 6, 5)
     subject = build(name, case)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         subject.run(case.feature(), *subject.extras())

@@ -8,6 +8,7 @@ from mmdyup.benchmark.rows import ROWS, build, usual_rows
 PARAMETERS = {
     'nearest': 0, 'bilinear': 0, 'deconv': 256 * 256 * 9 + 256,
     'pixel_shuffle': 4 * (256 * 256 * 9 + 256), 'carafe': 74_148, 'dlu': 35_489,
+    'fade': 47_514, 'sapa': 17_472,
     'dysample': 8_192 + 32, 'dysample_plus': 16_384 + 32, 'dysample_s': 1_024 + 16,
     'dysample_s_plus': 2_048 + 16, 'dysample_grid_sample': 8_192 + 32, 'point_sample': 0,
     'reassembly': 0, 'reassembly_unfold': 0,
@@ -28,11 +29,11 @@ def test_rows_of_a_cpu_are_all_but_mmcvs():
                                            ('float64', 'channels_last')])
 @pytest.mark.parametrize('ratio', [1, 2, 3])
 def test_every_row_upsamples(dtype, layout, ratio, device):
-    case = Case(72, 4, 3, ratio, batch=2, dtype=dtype, layout=layout, device=device)
+    case = Case(288, 4, 3, ratio, batch=2, dtype=dtype, layout=layout, device=device)
     for name in usual_rows(case):
         subject = build(name, case)
         y = subject.run(case.feature(), *subject.extras())
-        assert y.shape == (2, 72, 4 * ratio, 3 * ratio), name
+        assert y.shape == (2, 288, 4 * ratio, 3 * ratio), name
         assert y.dtype == getattr(torch, dtype) and y.device.type == device, name
 
 
@@ -51,6 +52,11 @@ def test_given_kernels_sum_to_one_and_given_offsets_stand_around_the_start():
     assert offsets.shape == (1, 32, 40, 40)
     # place 0 of a cell at 2×: a quarter of a pixel to the left
     assert offsets[0, 0].mean() == pytest.approx(-0.25, abs=0.05)
+
+
+def test_the_guide_lies_at_the_upsampled_size():
+    guide, = build('fade', Case(8, 4, 3, 3, batch=2, dtype='float64')).extras()
+    assert guide.shape == (2, 8, 12, 9) and guide.dtype == torch.float64
 
 
 def test_a_compiled_row_is_the_same_row():

@@ -46,7 +46,8 @@ def test_by_hand():
 @pytest.mark.parametrize('small_product', [0, 1 << 30])
 def test_blocks_do_not_show(block_bytes, small_product, monkeypatch):
     monkeypatch.setattr(blocks, '_BLOCK_BYTES', block_bytes)
-    monkeypatch.setattr(blocks, '_SMALL_PRODUCT', small_product)
+    for limit in ('_SMALL_PRODUCT', '_SMALL_SCORES'):
+        monkeypatch.setattr(blocks, limit, small_product)
     x, m = inputs(2, 4, 5, 7, 2, 5, 2, dtype=torch.float64, requires_grad=True)
     y = carafe(x, m, 2, backend='native')
     expected = carafe(x, m, 2, backend='reference')
@@ -141,6 +142,19 @@ def test_a_compiled_graph_holds_the_operator_an_exported_one_does_not():
     assert [holds_our_operator(graph) for graph in graphs] == [True]
     exported = torch.export.export(Reassembly(), (x, m))
     assert not holds_our_operator(exported.graph_module)
+
+
+@pytest.mark.filterwarnings('ignore::torch.jit.TracerWarning')
+@pytest.mark.parametrize('groups', [1, 2])
+def test_a_traced_graph_is_one_product_for_any_size(groups):
+    def run(x, m):
+        return carafe(x, m, groups)
+
+    traced = torch.jit.trace(run, inputs(1, 4, 3, 5, groups, 3, 2))
+    kinds = [node.kind() for node in traced.graph.nodes()]
+    assert kinds.count('aten::matmul') == 1 and not any('mmdyup' in kind for kind in kinds)
+    x, m = inputs(2, 4, 6, 4, groups, 3, 2)
+    torch.testing.assert_close(traced(x, m), run(x, m))
 
 
 def test_the_operator_is_registered_as_pytorch_asks():

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from mmcv.cnn import build_upsample_layer
 from mmengine.model import BaseModule, ModuleList
+from torch import Tensor
 
 from mmdyup import build_upsampler
 
@@ -20,7 +21,14 @@ OURS = {
     'dlu_groups': dict(type='DLU', compressed_channels=8, up_group=2, up_kernel=3),
     'carafe': dict(type='CARAFE', compressed_channels=8),
     'carafe_groups': dict(type='CARAFE', compressed_channels=8, up_group=2, up_kernel=3),
+    'fade': dict(type='FADE', compressed_channels=8),
+    'fade_no_gate': dict(type='FADE', compressed_channels=8, gate=False, guide_channels=6,
+                         up_kernel=3),
+    'fade_lite': dict(type='FADE', lite=True, up_kernel=3),
+    'sapa': dict(type='SAPA', embed_channels=8),
+    'sapa_guide': dict(type='SAPA', embed_channels=8, guide_channels=64, up_kernel=3),
 }
+GUIDED = {name: OURS[name] for name in OURS if OURS[name]['type'] in ('FADE', 'SAPA')}
 PLAIN = {name: dict(type=name) for name in ('nearest', 'bilinear', 'deconv', 'pixel_shuffle')}
 CHANNELS = 32
 
@@ -37,6 +45,19 @@ def stirred(cfg, scale_factor=2):
     return upsampler
 
 
+def inputs(upsampler, n, h, w, **options):
+    """A feature, and a guide where the upsampler wants one, else None."""
+    x = torch.randn(n, CHANNELS, h, w, **options)
+    if not upsampler.guided:
+        return x, None
+    s = upsampler.scale_factor
+    return x, torch.randn(n, upsampler.guide_channels, s * h, s * w, **options)
+
+
+def each(convert, *tensors):
+    return [None if tensor is None else convert(tensor) for tensor in tensors]
+
+
 @every(OURS | PLAIN)
 @pytest.mark.parametrize('scale_factor', [1, 2, 4])
 @pytest.mark.parametrize('size', [(2, 5, 7), (1, 1, 1), (0, 3, 3)])
@@ -48,11 +69,12 @@ def test_shape_and_gradient(cfg, scale_factor, size, device):
         cfg = cfg | dict(groups=2)
         upsampler = build_upsampler(cfg, CHANNELS, scale_factor).to(device)
     n, h, w = size
-    x = torch.randn(n, CHANNELS, h, w, device=device, requires_grad=True)
-    y = upsampler(x)
+    x, guide = inputs(upsampler, *size, device=device, requires_grad=True)
+    y = upsampler(x, guide)
     assert y.shape == (n, CHANNELS, scale_factor * h, scale_factor * w)
     y.square().sum().backward()
     assert x.grad.isfinite().all()
+    assert guide is None or guide.grad.isfinite().all()
     for name, parameter in upsampler.named_parameters():
         assert parameter.grad is not None and parameter.grad.isfinite().all(), name
 
@@ -60,19 +82,21 @@ def test_shape_and_gradient(cfg, scale_factor, size, device):
 @every(OURS)
 def test_memory_format_is_the_callers(cfg):
     upsampler = stirred(cfg)
-    x = torch.randn(2, CHANNELS, 5, 6)
-    y = upsampler(x.to(memory_format=torch.channels_last))
-    assert y.is_contiguous(memory_format=torch.channels_last)
-    torch.testing.assert_close(y, upsampler(x), rtol=1e-4, atol=1e-5)
+    x, guide = inputs(upsampler, 2, 5, 6)
+    last = each(lambda z: z.to(memory_format=torch.channels_last), x, guide)
+    for mixed in [(x, guide), (x, last[1]), (last[0], guide), last]:
+        y = upsampler(*mixed)
+        assert y.is_contiguous(memory_format=torch.channels_last) == (mixed[0] is last[0])
+        torch.testing.assert_close(y, upsampler(x, guide), rtol=1e-4, atol=1e-5)
 
 
 @every(OURS)
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
 def test_half_precision_is_the_float32_result_rounded(cfg, dtype):
     upsampler = build_upsampler(cfg, CHANNELS).to(dtype)
-    x = torch.randn(1, CHANNELS, 3, 40).to(dtype)
-    expected = copy.deepcopy(upsampler).float()(x.float())
-    y = upsampler(x)
+    maps = each(lambda z: z.to(dtype), *inputs(upsampler, 1, 3, 40))
+    expected = copy.deepcopy(upsampler).float()(*each(Tensor.float, *maps))
+    y = upsampler(*maps)
     assert y.dtype == dtype
     torch.testing.assert_close(y.float(), expected, rtol=8 * torch.finfo(dtype).eps,
                                atol=8 * torch.finfo(dtype).eps)
@@ -81,9 +105,9 @@ def test_half_precision_is_the_float32_result_rounded(cfg, dtype):
 @every(OURS | {name: PLAIN[name] for name in ('deconv', 'pixel_shuffle')})
 def test_autocast_reaches_every_parameter(cfg, device):
     upsampler = stirred(cfg).to(device)
-    x = torch.randn(1, CHANNELS, 4, 6, device=device)
+    maps = inputs(upsampler, 1, 4, 6, device=device)
     with torch.autocast(device, torch.bfloat16):
-        y = upsampler(x)
+        y = upsampler(*maps)
         y.float().square().sum().backward()
     assert y.shape == (1, CHANNELS, 8, 12)
     for name, parameter in upsampler.named_parameters():
@@ -104,39 +128,65 @@ def test_autocast_keeps_positions(width):
 @every(OURS)
 def test_compiles_into_one_graph(cfg):
     upsampler = stirred(cfg)
-    x = torch.randn(2, CHANNELS, 5, 4)
+    maps = inputs(upsampler, 2, 5, 4)
     compiled = torch.compile(upsampler, fullgraph=True, backend='aot_eager')
-    torch.testing.assert_close(compiled(x), upsampler(x), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(compiled(*maps), upsampler(*maps), rtol=1e-4, atol=1e-5)
 
 
 @every(OURS)
 def test_exports_for_any_size(cfg):
     upsampler = stirred(cfg).eval()
     dim = torch.export.Dim.AUTO
-    program = torch.export.export(upsampler, (torch.randn(2, CHANNELS, 5, 6), None),
-                                  dynamic_shapes=dict(x={0: dim, 2: dim, 3: dim}, guide=None))
-    x = torch.randn(3, CHANNELS, 7, 4)
-    torch.testing.assert_close(program.module()(x, None), upsampler(x), rtol=1e-4, atol=1e-5)
+    sizes = {0: dim, 2: dim, 3: dim}
+    program = torch.export.export(
+        upsampler, inputs(upsampler, 2, 5, 6),
+        dynamic_shapes=dict(x=sizes, guide=sizes if upsampler.guided else None))
+    maps = inputs(upsampler, 3, 7, 4)
+    torch.testing.assert_close(program.module()(*maps), upsampler(*maps), rtol=1e-4, atol=1e-5)
 
 
 @every(OURS)
 def test_is_an_mmcv_upsample_layer(cfg):
     layer = build_upsample_layer(dict(cfg, in_channels=CHANNELS, scale_factor=2))
-    assert layer(torch.randn(1, CHANNELS, 2, 3)).shape == (1, CHANNELS, 4, 6)
+    assert layer(*inputs(layer, 1, 2, 3)).shape == (1, CHANNELS, 4, 6)
+
+
+@every(GUIDED)
+def test_a_guide_that_does_not_fit(cfg):
+    upsampler = build_upsampler(cfg, CHANNELS)
+    x, guide = inputs(upsampler, 2, 3, 4)
+    with pytest.raises(ValueError, match=f"{cfg['type']} needs the finer feature as its guide"):
+        upsampler(x)
+    for wrong in [guide[..., :7], guide[:1], guide[:, 1:]]:
+        with pytest.raises(ValueError, match=rf'guide must have the shape \(2, {guide.shape[1]}, '
+                           r'6, 8\) \(the finer feature, 2 times the size of x'):
+            upsampler(x, wrong)
+
+
+@every(GUIDED)
+def test_the_finer_level_may_have_other_channels(cfg):
+    cfg = {key: value for key, value in cfg.items() if key != 'guide_channels'}
+    if cfg['type'] == 'FADE':
+        cfg['gate'] = False
+    assert build_upsampler(cfg, CHANNELS, guide_channels=64).guide_channels == 64
+    assert build_upsampler(cfg, CHANNELS).guide_channels == CHANNELS
 
 
 class Parent(BaseModule):
 
     def __init__(self, cfg):
-        super().__init__(init_cfg=dict(type='Xavier', layer='Conv2d', distribution='uniform'))
+        super().__init__(init_cfg=dict(type='Normal', layer='Conv2d', std=1, bias=1))
         self.upsamplers = ModuleList([build_upsampler(cfg, 256)])
 
 
 START = {'offset.weight': 0.001, 'scope.weight': 0., 'content_encoder.weight': 0.001,
-         'kernel_space_generator.weight': 0.001, 'conv_offset.weight': 0.}
+         'kernel_space_generator.weight': 0.001, 'conv_offset.weight': 0., 'q.weight': 0.02,
+         'k.weight': 0.02, 'ker_generator.compressor_de.weight': (2 / (256 + 64))**0.5,
+         'ker_generator.content_encoder.weight': (2 / (9 * (64 + 25)))**0.5}
 
 
-@every({name: OURS[name] for name in OURS if name not in ('dysample_options', 'dlu_groups')})
+@every({name: OURS[name] for name in OURS
+        if name not in ('dysample_options', 'dlu_groups', 'fade_no_gate', 'fade_lite')})
 def test_the_start_survives_a_parents_init(cfg):
     parent = Parent({key: value for key, value in cfg.items() if key != 'compressed_channels'})
     parent.init_weights()
@@ -151,7 +201,7 @@ def test_the_start_survives_a_parents_init(cfg):
 
 @pytest.mark.parametrize('cfg, kind, match', [
     ('DySample', TypeError, r"must be a dict such as dict\(type='DySample'\)"),
-    (dict(), ValueError, "needs a 'type', one of CARAFE, DLU, DySample, nearest"),
+    (dict(), ValueError, "needs a 'type', one of CARAFE, DLU, DySample, FADE, SAPA, nearest"),
     (dict(type='dysample'), ValueError, "no upsampler 'dysample'.*DySample"),
     (dict(type='ReLU'), ValueError, "no upsampler 'ReLU'"),
     (dict(type='DySample', colour=1), ValueError, "does not fit its type.*'colour'"),
@@ -162,6 +212,11 @@ def test_the_start_survives_a_parents_init(cfg):
     (dict(type='CARAFE', up_kernel=4), ValueError, 'up_kernel must be odd'),
     (dict(type='DLU', encoder_kernel=2), ValueError, 'encoder_kernel must be odd'),
     (dict(type='DLU', up_group=3), ValueError, 'up_group=3 must divide'),
+    (dict(type='FADE', guide_channels=64), ValueError, 'guide of 64 .* of 32 .*set gate=False'),
+    (dict(type='FADE', compressed_channels=0), ValueError, 'compressed_channels must be at least'),
+    (dict(type='FADE', up_group=2), ValueError, "does not fit its type.*'up_group'"),
+    (dict(type='SAPA', guide_channels=40), ValueError, 'guide_channels must be a multiple of 32'),
+    (dict(type='SAPA', up_kernel=4), ValueError, 'up_kernel must be odd'),
 ])
 def test_errors_say_what_to_do(cfg, kind, match):
     with pytest.raises(kind, match=match):

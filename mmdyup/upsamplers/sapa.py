@@ -1,0 +1,70 @@
+import torch
+from mmengine.model import constant_init, normal_init
+from mmengine.registry import MODELS
+from torch import Tensor, nn
+
+from ..ops import neighborhood_scores
+from ..ops.checks import check_positive_int
+from ..ops.dtypes import compute_dtype
+from .guided import GuidedReassembly
+
+_NORM_GROUPS = 32
+
+
+@MODELS.register_module()
+class SAPA(GuidedReassembly):
+    """Similarity-Aware Point Affiliation, SAPA-B (Lu et al., NeurIPS 2022).
+
+    Every position of the finer feature weights the coarse pixels around its cell by how similar
+    they are to it, after normalization and a linear embedding of both. The authors' checkpoints
+    load.
+
+    Args:
+        in_channels: Channels C of the feature, a multiple of 32.
+        scale_factor: The upsampling ratio s, 1 or more.
+        guide_channels: Channels Cf of the guide, a multiple of 32; C where it is None.
+        up_kernel: Size k of the reassembly kernels, odd.
+        embed_channels: Channels in which the two are compared.
+        backend: Passed to :func:`mmdyup.ops.carafe`.
+        init_cfg: mmengine's initialization config, applied after the paper's start.
+
+    Raises:
+        TypeError: A number is not an integer.
+        ValueError: The kernel size is even, or channels are no multiple of 32.
+    """
+
+    def __init__(self, in_channels: int, scale_factor: int = 2, guide_channels: int | None = None,
+                 up_kernel: int = 5, embed_channels: int = 32, backend: str = 'auto',
+                 init_cfg: dict | list | None = None) -> None:
+        super().__init__(in_channels, scale_factor, guide_channels, up_kernel, backend, init_cfg)
+        check_positive_int('embed_channels', embed_channels)
+        for name, channels in dict(in_channels=in_channels,
+                                   guide_channels=self.guide_channels).items():
+            if channels % _NORM_GROUPS:
+                raise ValueError(f'SAPA normalizes {_NORM_GROUPS} groups of channels, so {name} '
+                                 f'must be a multiple of {_NORM_GROUPS}, but it is {channels}.')
+        # the authors' names: y is the finer feature
+        self.norm_y = _GroupNorm(_NORM_GROUPS, self.guide_channels)
+        self.norm_x = _GroupNorm(_NORM_GROUPS, in_channels)
+        self.q = nn.Conv2d(self.guide_channels, embed_channels, 1)
+        self.k = nn.Conv2d(in_channels, embed_channels, 1)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        for conv in (self.q, self.k):
+            normal_init(conv, std=0.02)
+        for norm in (self.norm_y, self.norm_x):
+            constant_init(norm, 1)
+
+    def kernels(self, x: Tensor, guide: Tensor) -> Tensor:
+        query, key = self.q(self.norm_y(guide)), self.k(self.norm_x(x))
+        # scores in half precision would be off by percents of a kernel's weight
+        return self.normalize(neighborhood_scores(query.to(compute_dtype(query)), key,
+                                                  self.up_kernel, self.scale_factor))
+
+
+class _GroupNorm(nn.GroupNorm):
+    """PyTorch's, but for one value a group too, as a 1×1 map may have: that becomes 0."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
