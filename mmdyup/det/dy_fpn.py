@@ -1,64 +1,9 @@
-import torch.nn.functional as F
 from mmdet.models.necks import FPN
 from mmdet.registry import MODELS
-from torch import Tensor
 
-from .top_down import build_top_down, merge_top_down
+from ..pyramid import DynamicFPN
 
 
 @MODELS.register_module()
-class DyFPN(FPN):
-    r"""mmdet's FPN with any upsampler in its top-down path.
-
-    ::
-
-        C5 ── lateral ── M5 ─────────────── fpn conv ── P5 ── extra levels
-                          │ upsample_modules[2]
-        C4 ── lateral ── (+) M4 ─────────── fpn conv ── P4
-                          │ upsample_modules[1]
-        C3 ── lateral ── (+) M3 ─────────── fpn conv ── P3
-                          │ upsample_modules[0]
-        C2 ── lateral ── (+) M2 ─────────── fpn conv ── P2
-
-    With ``dict(type='nearest')`` it takes the state of mmdet's ``FPN`` and gives its output.
-    Levels may have any size: an upsampled level is fitted to the finer one.
-
-    Args:
-        *args: Those of ``mmdet.models.necks.FPN``.
-        upsample_cfg: The upsampler between two levels; see
-            :func:`mmdyup.upsamplers.build_upsampler`.
-        **kwargs: Those of ``mmdet.models.necks.FPN``.
-
-    Raises:
-        ValueError: ``upsample_cfg`` names no upsampler, or two levels are not 2× apart.
-    """
-
-    def __init__(self, *args, upsample_cfg: dict | None = None, **kwargs) -> None:
-        super().__init__(*args, **kwargs)
-        self.upsample_cfg = upsample_cfg or dict(type='nearest')
-        self.upsample_modules = build_top_down(self.upsample_cfg, self.out_channels,
-                                               len(self.lateral_convs))
-
-    def forward(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """Backbone features, finest first, to ``num_outs`` levels of ``out_channels``."""
-        levels = inputs[self.start_level:self.backbone_end_level]
-        laterals = merge_top_down(
-            [conv(x) for conv, x in zip(self.lateral_convs, levels, strict=True)],
-            self.upsample_modules)
-        # the fpn convs of the extra levels come after those of the laterals
-        outs = [conv(x) for conv, x in zip(self.fpn_convs, laterals, strict=False)]
-        return tuple(outs + self._extra_levels(inputs, laterals, outs))
-
-    def _extra_levels(self, inputs: tuple[Tensor, ...], laterals: list[Tensor],
-                      outs: list[Tensor]) -> list[Tensor]:
-        extra = []
-        if not self.add_extra_convs:
-            for _ in range(self.num_outs - len(outs)):
-                extra.append(F.max_pool2d((outs + extra)[-1], 1, stride=2))
-            return extra
-        source = dict(on_input=inputs[self.backbone_end_level - 1], on_lateral=laterals[-1],
-                      on_output=outs[-1])[self.add_extra_convs]
-        for conv in self.fpn_convs[len(outs):]:
-            extra.append(conv(source))
-            source = F.relu(extra[-1]) if self.relu_before_extra_convs else extra[-1]
-        return extra
+class DyFPN(DynamicFPN, FPN):
+    """mmdet's FPN with any upsampler in its top-down path; see :class:`DynamicFPN`."""

@@ -2,7 +2,7 @@ from mmdet.models.necks import FPN_CARAFE
 from mmdet.registry import MODELS
 from torch import Tensor
 
-from .top_down import build_top_down, merge_top_down
+from ..pyramid import build_top_down, check_num_levels, merge_top_down
 
 
 @MODELS.register_module()
@@ -50,6 +50,7 @@ class DyFPNCARAFE(FPN_CARAFE):
 
     def forward(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """Backbone features, finest first, to ``num_outs`` levels of ``out_channels``."""
+        check_num_levels(inputs, len(self.in_channels))
         laterals = []
         for level, conv in enumerate(self.lateral_convs, start=self.start_level):
             # the first extra level starts from the last feature, others from the level before
