@@ -14,6 +14,7 @@ from mmengine.runner import Runner  # noqa: E402
 from mmdyup.recipes.checks import check_checkpoint, check_data  # noqa: E402
 from mmdyup.recipes.cli import load_config, make_parser, one_sentence  # noqa: E402
 from mmdyup.recipes.compatible import check_fits  # noqa: E402
+from mmdyup.recipes.show import save_pictures  # noqa: E402
 from mmdyup.recipes.walk import evaluators  # noqa: E402
 
 
@@ -37,8 +38,7 @@ def prepare(args):
         dump = dict(type=kind, out_file_path=args.out)
         cfg.test_evaluator = [*evaluators(cfg.test_evaluator), dump]
     if args.show_dir:
-        cfg.default_hooks.visualization.update(
-            draw=True, test_out_dir=str(Path(args.show_dir).resolve()))
+        save_pictures(cfg, str(Path(args.show_dir).resolve()))
     return cfg
 
 

@@ -8,6 +8,7 @@ import torch
 from mmengine.runner.checkpoint import get_external_models, get_torchvision_models
 
 from ..upsamplers import find_upsampler
+from .semantic import label_map_datasets
 from .walk import leaf_datasets, walk
 
 TIMEOUT = 5  # seconds to wait for a server
@@ -17,10 +18,11 @@ def check_data(cfg, splits: tuple[str, ...]) -> None:
     """Raise FileNotFoundError when an annotation file or a picture folder is missing that the
     dataloaders of `splits` ('train', 'val', 'test') in the mmengine Config `cfg` read."""
     for split in splits:
-        for dataset in leaf_datasets(cfg.get(f'{split}_dataloader')):
+        loader = cfg.get(f'{split}_dataloader')
+        for dataset in leaf_datasets(loader) or label_map_datasets(loader):
             root = dataset.get('data_root') or ''
-            paths = [dataset.ann_file, *dataset.get('data_prefix', {}).values()]
-            for path in paths:
+            paths = [dataset.get('ann_file'), *dataset.get('data_prefix', {}).values()]
+            for path in filter(None, paths):
                 # remote storage is mmengine's to look up
                 if '://' in f'{root}{path}' or (Path(root) / path).exists():
                     continue

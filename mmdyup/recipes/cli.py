@@ -11,7 +11,9 @@ from mmengine.config import Config, DictAction
 from .checks import check_upsamplers
 from .folder import use_folder
 from .scratch import train_from_scratch
+from .semantic import use_semantic_folder
 from .tiny import follow_length, shrink
+from .tiny.segmentation import shrink_segmentation
 
 SHAPES = Path('data/shapes')
 
@@ -23,13 +25,17 @@ def make_parser(description: str) -> argparse.ArgumentParser:
     parser.add_argument('--work-dir', help='where logs and checkpoints go (default: work_dirs/ and '
                         "the config's name, with the data set's behind it under --data, --shapes)")
     parser.add_argument('--data', metavar='DIR', help='a folder of your own: train.json, val.json '
-                        '(COCO format), perhaps test.json (else val.json tests), and images/')
+                        '(COCO format), perhaps test.json (else val.json tests), and images/; '
+                        'panoptic: panoptic_train.json, panoptic_val.json, and label maps in '
+                        'panoptic/{train,val}; segmentation: images/{train,val}, their label maps '
+                        '(PNG) in semantic/{train,val}, and classes.txt')
     parser.add_argument('--shapes', action='store_true', help='the built-in data set, made in '
                         'data/shapes on first use; implies --from-scratch --tiny')
     parser.add_argument('--from-scratch', action='store_true', help='no pretrained weights')
     parser.add_argument('--tiny', action='store_true', help='the same architecture shrunk for a '
-                        'CPU: shallow backbone, narrow neck, small pictures, short schedule')
-    parser.add_argument('--show-dir', help='where pictures of detections go')
+                        'CPU: shallow backbone, narrow neck or head, small pictures, short '
+                        'schedule')
+    parser.add_argument('--show-dir', help='where pictures of predictions go')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='settings '
                         'that override the config and the flags above, as key.inner=value; '
                         'randomness.seed=0 makes a run repeatable')
@@ -52,15 +58,17 @@ def load_config(args: argparse.Namespace) -> Config:
     if args.shapes and args.data:
         raise ValueError('--shapes and --data each name a data set: give one of them.')
     cfg = Config.fromfile(args.config)
+    segmentation = cfg.get('default_scope') == 'mmseg'
     cfg.launcher = args.launcher
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or _work_dir(args)
     if args.shapes or args.data:
-        use_folder(cfg, _shapes(args.launcher) if args.shapes else args.data)
+        use = use_semantic_folder if segmentation else use_folder
+        use(cfg, _shapes(args.launcher) if args.shapes else args.data)
     if args.shapes or args.from_scratch:
         train_from_scratch(cfg)
     tiny = args.shapes or args.tiny
     if tiny:
-        shrink(cfg)
+        (shrink_segmentation if segmentation else shrink)(cfg)
     cfg.merge_from_dict(args.cfg_options)
     if tiny:
         follow_length(cfg)

@@ -6,12 +6,11 @@ import mmcv
 import numpy as np
 import torch
 from mmengine.dataset import pseudo_collate
-from mmengine.registry import VISUALIZERS
 from mmengine.runner import Runner
 
 PICTURES = 6
 COLUMNS = 2
-CELL_WIDTH = 960  # pixels, ground truth and detections side by side
+CELL_WIDTH = 960  # pixels, ground truth and the model's output side by side
 GAP = 8
 SCORE = 0.4  # detections below this are not drawn
 
@@ -20,8 +19,11 @@ def draw_sheet(runner: Runner, path: str | Path) -> None:
     """Run the model of `runner` on a few pictures spread over its validation set and save them at
     `path`, each with its ground truth on the left and the model's output on the right."""
     dataset = runner.val_dataloader.dataset
-    visualizer = VISUALIZERS.build(
-        dict(type=runner.visualizer.__class__, name='sheet', line_width=1))
+    # label maps know neither lines nor scores
+    boxes = runner.cfg.get('default_scope') != 'mmseg'
+    style = dict(line_width=1) if boxes else {}
+    limits = dict(pred_score_thr=SCORE) if boxes else {}
+    visualizer = type(runner.visualizer)(name='sheet', **style)
     visualizer.dataset_meta = dataset.metainfo
     count = min(PICTURES, len(dataset))
     runner.model.eval()
@@ -30,8 +32,12 @@ def draw_sheet(runner: Runner, path: str | Path) -> None:
         with torch.no_grad():
             sample = runner.model.val_step(pseudo_collate([dataset[index]]))[0]
         image = mmcv.imread(sample.img_path, channel_order='rgb')
-        visualizer.add_datasample('sheet', image, sample, pred_score_thr=SCORE)
-        drawn = visualizer.get_image()
+        halves = []
+        for truth in (True, False):
+            visualizer.add_datasample(
+                'sheet', image, sample, draw_gt=truth, draw_pred=not truth, **limits)
+            halves.append(visualizer.get_image())
+        drawn = np.hstack(halves)
         cells.append(mmcv.imrescale(drawn, CELL_WIDTH / drawn.shape[1], interpolation='lanczos'))
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     mmcv.imwrite(cv2.cvtColor(_arrange(cells), cv2.COLOR_RGB2BGR), str(path))

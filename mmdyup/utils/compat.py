@@ -1,11 +1,16 @@
 """What newer PyTorch and the continuation's package names break in the stack, mended."""
+import sys
+from pathlib import Path
+
 import numpy as np
 import torch
 from mmengine.config import utils as config_utils
 from mmengine.logging import HistoryBuffer
 from mmengine.utils import digit_version
 
-from .frameworks import is_distributed_as
+from .frameworks import is_distributed_as, is_installed
+
+STAND_INS = Path(__file__).parent / 'stand_ins'
 
 
 def mend_stack() -> None:
@@ -16,11 +21,15 @@ def mend_stack() -> None:
       protection stays on. The continuation's mmengine allows them itself.
     - mmengine looks for ``mmseg::`` configs in a distribution called mmsegmentation, which the
       maintained continuation is not.
+    - mmdet's panoptic data set and metric import panopticapi, which no package index carries: where
+      it is not installed, the little they call of it is found in ``stand_ins``.
     """
     if not is_distributed_as('onedl-mmengine'):
         allow_history_in_checkpoints()
     if not is_distributed_as('mmsegmentation'):
         config_utils.MODULE2PACKAGE['mmseg'] = 'mmseg'
+    if not is_installed('panopticapi'):
+        sys.path.append(str(STAND_INS))
 
 
 def allow_history_in_checkpoints() -> None:

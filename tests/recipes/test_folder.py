@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
+from mmengine.config import Config
 
 from mmdyup.recipes.folder import use_folder
 from mmdyup.recipes.walk import leaf_datasets, walk
@@ -102,6 +103,6 @@ def test_boxes_are_enough_unless_the_model_learns_masks(folder, edit_json):
 
 
 def test_configs_of_another_kind(folder):
-    cfg = get_config('mmdet::panoptic_fpn/panoptic-fpn_r50_fpn_1x_coco.py')
+    cfg = Config(dict(train_dataloader=dict(dataset=dict(type='VOCDataset', data_root='data'))))
     with pytest.raises(ValueError, match='--data takes configs that train on COCO boxes'):
         use_folder(cfg, folder)

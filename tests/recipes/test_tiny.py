@@ -87,9 +87,36 @@ def test_no_picture_is_large(name):
     shrink(cfg)
     sizes = [size for split in ('train', 'val', 'test')
              for node in walk(cfg[f'{split}_dataloader'].dataset)
+             # of which a small picture is cut out
+             if node.get('type') != 'RandomResize'
              for key in ('scale', 'scales', 'img_scale', 'crop_size', 'size') if key in node
              for size in _numbers(node[key])]
     assert sizes and max(sizes) <= 256
+
+
+@pytest.mark.parametrize('name, large, cut', [
+    ('yolox/yolox_s_8xb8-300e_coco.py', ('RandomAffine', 'border'), ('Mosaic', 'img_scale')),
+    ('rtmdet/rtmdet_l_8xb32-300e_coco.py', ('RandomResize', 'scale'), ('RandomCrop', 'crop_size')),
+    ('mask_rcnn/mask-rcnn_r50_fpn_8xb8-amp-lsj-200e_coco.py', ('RandomResize', 'scale'),
+     ('RandomCrop', 'crop_size')),
+])
+def test_what_pictures_are_cut_from_stays_as_large_beside_them(name, large, cut):
+    def ratio():
+        transforms = {node.get('type'): node for node in walk(cfg.train_dataloader.dataset)}
+        (a, _), (b, _) = (transforms[kind][key] for kind, key in (large, cut))
+        return a / b
+    cfg = get_config(f'mmdet::{name}')
+    before = ratio()
+    shrink(cfg)
+    assert ratio() == before
+
+
+def test_cutting_out_a_part_stays():
+    cfg = get_config('mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py')
+    cut = dict(type='RandomCrop', crop_type='relative_range', crop_size=(0.6, 0.6))
+    cfg.train_dataloader.dataset.pipeline.insert(2, cut)
+    shrink(cfg)
+    assert cfg.train_dataloader.dataset.pipeline[2]['crop_size'] == (0.6, 0.6)
 
 
 def _numbers(value):

@@ -14,8 +14,10 @@ def shrink_pictures(cfg) -> None:
         loader = cfg.get(f'{name}_dataloader')
         if not loader:
             continue
-        for node in walk(loader.dataset):
-            _shrink_transform(node)
+        transforms = list(walk(loader.dataset))
+        crop = max((max(node['crop_size']) for node in transforms if _cuts(node)), default=None)
+        for node in transforms:
+            _shrink_transform(node, crop)
         loader.batch_size = BATCH_SIZE
         loader.num_workers = WORKERS
         loader.persistent_workers = True
@@ -23,16 +25,31 @@ def shrink_pictures(cfg) -> None:
     cfg.train_dataloader.sampler = dict(type='InfiniteSampler', shuffle=True)
 
 
-def _shrink_transform(transform: dict) -> None:
+def _shrink_transform(transform: dict, crop: int | None) -> None:
+    """`crop` is the size in pixels that the pipeline cuts pictures to, if it does."""
     kind = str(transform.get('type')).rsplit('.', 1)[-1]
-    if kind in ('RandomResize', 'RandomChoiceResize'):
+    if kind == 'RandomResize' and crop:
+        # what is cut out of a larger picture must stay as large beside it
+        transform['scale'] = tuple(size * SIZE // crop for size in transform['scale'])
+    elif kind in ('RandomResize', 'RandomChoiceResize'):
         keep_ratio = transform.get('keep_ratio', True)
         transform.clear()
         transform.update(type='Resize', scale=(SIZE, SIZE), keep_ratio=keep_ratio)
     elif kind == 'Resize' and 'scale' in transform:
         transform['scale'] = (SIZE, SIZE)
-    for key in ('img_scale', 'crop_size'):
-        if key in transform:
-            transform[key] = (SIZE, SIZE)
+    elif kind == 'RandomAffine':
+        # a mosaic has twice the width and height of the picture cut out of its middle
+        transform['border'] = tuple(-SIZE // 2 if border else 0 for border in
+                                    transform.get('border', (0, 0)))
+    if 'img_scale' in transform:
+        transform['img_scale'] = (SIZE, SIZE)
+    if _cuts(transform):
+        transform['crop_size'] = (SIZE, SIZE)
     if kind == 'Pad' and 'size' in transform:
         transform['size'] = (SIZE, SIZE)
+
+
+def _cuts(transform: dict) -> bool:
+    """Whether it cuts pictures to a number of pixels, not to a part of them."""
+    return ('crop_size' in transform
+            and not transform.get('crop_type', 'absolute').startswith('relative'))
