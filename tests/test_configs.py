@@ -1,36 +1,83 @@
-"""Every config: the paper's counts, and one step of training on pictures of Shapes."""
+"""Every detection config: the papers' counts, and one step of training on pictures of Shapes."""
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.hub import get_config
+from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
 import mmdyup  # noqa: F401
 from mmdyup.recipes.folder import use_folder
 from mmdyup.recipes.scratch import train_from_scratch
-from mmdyup.recipes.tiny import shrink
-
-CONFIGS = Path(__file__).parents[1] / 'configs'
+from mmdyup.recipes.tiny import pictures, shrink
+from mmdyup.recipes.walk import leaf_datasets
 
 pytest.importorskip('mmdet')
 
-# all parameters of ResNet-50's detector with nearest upsampling, and those that are trained
-NEAREST, TRAINABLE = 47_061_984, 46_836_640
-# what the upsampler adds: four of them, biases counted
+CONFIGS = Path(__file__).parents[1] / 'configs'
+SEGMENTATION = ('segformer', 'semantic_fpn', 'upernet')
+PATHS = {path.stem: path for path in sorted(CONFIGS.glob('*.py'))
+         if not path.stem.startswith(SEGMENTATION)}
+
+# what one upsampler of 256 channels adds, biases counted, by its ratio
 ADDED = {
-    'nearest': 0,
-    'bilinear': 0,
-    'deconv': 4 * (9 * 256 * 256 + 256),
-    'pixel_shuffle': 4 * (9 * 256 * 1024 + 1024),
-    'carafe': 4 * 74_148,
-    'dlu': 4 * 35_489,
-    'dysample': 4 * (8_192 + 32),
-    'dysample_plus': 4 * (2 * 8_192 + 32),
-    'dysample_s': 4 * (1_024 + 16),
-    'dysample_s_plus': 4 * (2 * 1_024 + 16),
+    'nearest': {2: 0, 4: 0},
+    'bilinear': {2: 0},
+    'deconv': {2: 9 * 256 * 256 + 256},
+    'pixel_shuffle': {2: 9 * 256 * 1024 + 1024},
+    'carafe': {2: 74_148, 4: 247_248, 8: 939_648, 16: 3_709_248},
+    'fade': {2: 47_514},
+    'sapa': {2: 17_472},
+    'dlu': {2: 35_489, 4: 49_337, 8: 104_729, 16: 326_297},
+    'dysample': {2: 8_192 + 32, 4: 32_768 + 128},
+    'dysample_plus': {2: 2 * 8_192 + 32},
+    'dysample_s': {2: 1_024 + 16},
+    'dysample_s_plus': {2: 2 * 1_024 + 16},
 }
+# the stem and the first stage of a ResNet, and what the 17 blocks add that make 101 layers of 50
+FROZEN = 225_344
+DEEPER = 17 * (2 * 1024 * 256 + 9 * 256 * 256 + 2 * (256 + 256 + 1024))
+# four convolutions, a deconvolution of 2 x 2 and 80 classes; what FPN lacks of FPN_CARAFE: an extra
+# level, from a convolution of C5; the non-local block of Libra R-CNN, and the convolution in its
+# place where levels are gathered at the finest; Panoptic FPN's semantic head
+MASK_HEAD = 4 * (9 * 256 * 256 + 256) + (4 * 256 * 256 + 256) + 80 * (256 + 1)
+EXTRA_LEVEL = (9 * 2048 * 256 + 256) + (9 * 256 * 256 + 256)
+NON_LOCAL = 4 * (256 * 256 + 256)
+CONVOLUTION = 9 * 256 * 256 + 256
+SEMANTIC_HEAD = 4 * (9 * 256 * 128 + 256) + 3 * (9 * 128 * 128 + 256) + 54 * (128 + 1)
+# all parameters with nearest upsampling, the ratios of the upsamplers, and the configs there are
+FASTER_RCNN = 47_061_984
+MASK_RCNN = FASTER_RCNN + MASK_HEAD
+PANOPTIC_FPN = MASK_RCNN - EXTRA_LEVEL + SEMANTIC_HEAD
+LIBRA_RCNN = FASTER_RCNN - EXTRA_LEVEL + NON_LOCAL
+FAMILIES = {
+    'faster_rcnn': (FASTER_RCNN, (2, 2, 2, 2), ADDED),
+    'faster_rcnn_r101': (FASTER_RCNN + DEEPER, (2, 2, 2, 2), ('nearest', 'dysample_plus')),
+    'mask_rcnn': (MASK_RCNN, (2, 2, 2, 2), ADDED.keys() - {'bilinear', 'dysample_s'}),
+    'mask_rcnn_r101': (MASK_RCNN + DEEPER, (2, 2, 2, 2), ('nearest', 'dysample_plus')),
+    'panoptic_fpn': (PANOPTIC_FPN, (2, 2, 2), ADDED.keys() - {'bilinear', 'dlu', 'dysample_s'}),
+    'panoptic_fpn_r101': (PANOPTIC_FPN + DEEPER, (2, 2, 2), ('nearest', 'dysample_plus')),
+    'libra_rcnn': (LIBRA_RCNN, (2, 4, 2, 4), ('nearest', 'carafe', 'dlu', 'dysample')),
+    'libra_rcnn_level0': (LIBRA_RCNN - NON_LOCAL + CONVOLUTION, (2, 4, 8, 16), ('carafe', 'dlu')),
+}
+ROWS = {f'{family}_{name}': total + sum(ADDED[name][ratio] for ratio in ratios)
+        for family, (total, ratios, names) in FAMILIES.items() for name in names}
+# mmdet's own config under ours, and the channels that the upsamplers of its neck see
+OTHER_NECKS = {
+    'faster_rcnn_pafpn_dysample': ('pafpn/faster-rcnn_r50_pafpn_1x_coco.py', (256, 256, 256)),
+    'yolox_s_dysample': ('yolox/yolox_s_8xb8-300e_coco.py', (256, 128)),
+    'rtmdet_s_dysample': ('rtmdet/rtmdet_s_8xb32-300e_coco.py', (256, 128)),
+}
+
+
+@cache
+def read(name):
+    return Config.fromfile(PATHS[name])
 
 
 def built(cfg):
@@ -39,26 +86,62 @@ def built(cfg):
     return MODELS.build(cfg.model)
 
 
+def counts(cfg):
+    """All parameters, and those that are trained."""
+    with torch.device('meta'):
+        parameters = list(built(cfg).parameters())
+    return (sum(p.numel() for p in parameters),
+            sum(p.numel() for p in parameters if p.requires_grad))
+
+
 def test_every_config_is_counted():
-    assert {path.stem for path in CONFIGS.glob('*.py')} == {f'faster_rcnn_{name}' for name in ADDED}
+    assert set(PATHS) == {*ROWS, *OTHER_NECKS}
 
 
-@pytest.mark.parametrize('name', ADDED)
+@pytest.mark.parametrize('name', ROWS)
 def test_parameters_of_the_paper(name):
-    model = built(Config.fromfile(CONFIGS / f'faster_rcnn_{name}.py'))
-    total = sum(p.numel() for p in model.parameters())
-    trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    assert (total, trainable) == (NEAREST + ADDED[name], TRAINABLE + ADDED[name])
+    assert counts(read(name)) == (ROWS[name], ROWS[name] - FROZEN)
 
 
-@pytest.mark.parametrize('path', sorted(CONFIGS.glob('*.py')), ids=lambda path: path.stem)
+@pytest.mark.parametrize('total, printed', [
+    (FASTER_RCNN - FROZEN, 46.8), (FASTER_RCNN + DEEPER - FROZEN, 65.8),
+    (PANOPTIC_FPN, 46.0), (PANOPTIC_FPN + DEEPER, 65.0)])
+def test_what_the_papers_print(total, printed):
+    assert round(total / 1e6, 1) == printed
+
+
+@pytest.mark.parametrize('name', OTHER_NECKS)
+def test_other_necks_add_their_upsamplers(name):
+    parent, channels = OTHER_NECKS[name]
+    added = sum(32 * c + 32 for c in channels)
+    plain = counts(get_config(f'mmdet::{parent}'))
+    assert counts(read(name)) == tuple(count + added for count in plain)
+
+
+@pytest.mark.parametrize('name', [name for name in PATHS if 'r101' in name or 'nearest' in name])
+def test_the_papers_recipe(name):
+    """1x: twelve epochs of SGD at 0.02 for sixteen pictures, from torchvision's weights."""
+    cfg = read(name)
+    depth = 101 if 'r101' in name else 50
+    assert cfg.model.backbone.init_cfg == dict(
+        type='Pretrained', checkpoint=f'torchvision://resnet{depth}')
+    assert cfg.model.backbone.depth == depth
+    assert cfg.train_cfg.max_epochs == 12
+    assert cfg.param_scheduler[1].milestones == [8, 11]
+    assert cfg.optim_wrapper.optimizer == dict(
+        type='SGD', lr=0.02, momentum=0.9, weight_decay=0.0001)
+    assert cfg.auto_scale_lr.base_batch_size == 16
+    assert cfg.train_dataloader.dataset.ann_file.endswith('train2017.json')
+
+
+@pytest.mark.parametrize('path', PATHS.values(), ids=PATHS)
 def test_leaf_files_are_short(path):
     assert len(path.read_text().splitlines()) < 10
 
 
 @pytest.mark.parametrize('name', ['dysample', 'dlu'])
 def test_a_runner_starts_from_the_papers_start(name, tmp_path):
-    cfg = Config.fromfile(CONFIGS / f'faster_rcnn_{name}.py')
+    cfg = deepcopy(read(f'faster_rcnn_{name}'))
     cfg.model.backbone.init_cfg = None
     cfg.work_dir = str(tmp_path)
     runner = Runner(cfg.model, cfg.work_dir, default_scope='mmdet', experiment_name=name)
@@ -71,24 +154,29 @@ def test_a_runner_starts_from_the_papers_start(name, tmp_path):
                                        atol=0)
 
 
-@pytest.mark.parametrize('path', sorted(CONFIGS.glob('*.py')), ids=lambda path: path.stem)
-def test_a_step_on_shapes(path, shapes):
-    cfg = Config.fromfile(path)
+@pytest.mark.parametrize('name', PATHS)
+def test_a_step_on_shapes(name, shapes, monkeypatch):
+    monkeypatch.setattr(pictures, 'SIZE', 128)
+    cfg = deepcopy(read(name))
     use_folder(cfg, shapes)
     train_from_scratch(cfg)
     shrink(cfg)
     cfg.train_dataloader.num_workers = 0
     cfg.train_dataloader.persistent_workers = False
-    model = built(cfg)
+    for dataset in leaf_datasets(cfg.train_dataloader):
+        # to collect garbage first would take as long as the step
+        dataset.serialize_data = False
+    # Runner does so where there is one process
+    model = revert_sync_batchnorm(built(cfg))
     model.init_weights()
     batch = next(iter(Runner.build_dataloader(cfg.train_dataloader, seed=0)))
     losses = model(**model.data_preprocessor(batch, training=True), mode='loss')
     loss, _ = model.parse_losses(losses)
     loss.backward()
     assert loss.isfinite()
-    for name, parameter in model.named_parameters():
+    for key, parameter in model.named_parameters():
         if parameter.requires_grad:
-            assert parameter.grad is not None and parameter.grad.isfinite().all(), name
+            assert parameter.grad is not None and parameter.grad.isfinite().all(), key
     model.eval()
     with torch.no_grad():
         results = model(**model.data_preprocessor(batch), mode='predict')

@@ -1,0 +1,1 @@
+_base_ = './_base_/semantic_fpn_r50.py'

@@ -1,0 +1,1 @@
+_base_ = './_base_/upernet_r50.py'

@@ -1,0 +1,140 @@
+"""Every segmentation config: the papers' counts, and one step of training on Shapes."""
+from copy import deepcopy
+from functools import cache
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.hub import get_config
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
+
+import mmdyup  # noqa: F401
+from mmdyup.recipes.scratch import train_from_scratch
+from mmdyup.recipes.semantic import use_semantic_folder
+from mmdyup.recipes.tiny import segmentation
+
+pytest.importorskip('mmseg')
+
+CONFIGS = Path(__file__).parents[1] / 'configs'
+# mmseg's config of each model, and its parameters in millions
+PARENTS = {
+    'segformer_b1': ('segformer/segformer_mit-b1_8xb2-160k_ade20k-512x512.py', 13.7),
+    'semantic_fpn_r50': ('sem_fpn/fpn_r50_4xb4-160k_ade20k-512x512.py', 28.5),
+    'upernet_r50': ('upernet/upernet_r50_4xb4-160k_ade20k-512x512.py', 66.5),
+}
+# what each upsampler adds at c channels, biases counted
+COUNTS = {
+    'bilinear': lambda c: 0,
+    'deconv': lambda c: 9 * c * c + c,
+    'pixel_shuffle': lambda c: 9 * c * 4 * c + 4 * c,
+    'carafe': lambda c: 64 * c + 64 + 9 * 64 * 100 + 100,
+    'fade': lambda c: 2 * 64 * c + 64 + 9 * 64 * 25 + 25 + c + 1,
+    'sapa': lambda c: 2 * (32 * c + 32) + 4 * c,
+    'dlu': lambda c: 64 * c + 64 + 9 * 64 * 25 + 25 + 9 * 64 * 8 + 8,
+    'dysample': lambda c: 32 * c + 32,
+    'dysample_plus': lambda c: 2 * 32 * c + 32,
+    'dysample_s': lambda c: c // 4 * 16 + 16,
+    'dysample_s_plus': lambda c: 2 * c // 4 * 16 + 16,
+}
+# the channels of every step in a model
+STEPS = {
+    'segformer_b1': [256] * 6,
+    'semantic_fpn_r50': [256] * 3 + [128] * 6,
+    'upernet_r50': [512] * 3,
+}
+UPSAMPLERS = {
+    'segformer_b1': list(COUNTS),
+    'semantic_fpn_r50': ['bilinear', 'carafe', 'dlu', 'dysample'],
+    'upernet_r50': ['bilinear', 'carafe', 'fade', 'sapa', 'dysample'],
+}
+ROWS = [(model, upsampler) for model in PARENTS for upsampler in UPSAMPLERS[model]]
+NAMES = [f'{model}_{upsampler}' for model, upsampler in ROWS]
+
+
+@pytest.fixture(autouse=True)
+def mmseg_scope():
+    init_default_scope('mmseg')
+
+
+@cache
+def loaded(name):
+    return Config.fromfile(CONFIGS / f'{name}.py')
+
+
+@cache
+def parent_of(model):
+    return get_config(f'mmseg::{PARENTS[model][0]}')
+
+
+def count(module):
+    return sum(p.numel() for p in module.parameters())
+
+
+def after_the_backbone(cfg):
+    """Parameters of neck and head, built without memory."""
+    from mmseg.registry import MODELS
+    parts = [cfg.model[name] for name in ('neck', 'decode_head') if name in cfg.model]
+    with torch.device('meta'):
+        return sum(count(MODELS.build(part)) for part in parts)
+
+
+def test_every_config_is_counted():
+    found = {path.stem for model in PARENTS for path in CONFIGS.glob(f'{model}_*.py')}
+    assert found == set(NAMES)
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_leaf_files_are_short(name):
+    assert len((CONFIGS / f'{name}.py').read_text().splitlines()) < 10
+
+
+@pytest.mark.parametrize('model, upsampler', ROWS, ids=NAMES)
+def test_what_the_upsamplers_add(model, upsampler):
+    cfg, parent = loaded(f'{model}_{upsampler}'), parent_of(model)
+    assert cfg.model.backbone == parent.model.backbone
+    assert (after_the_backbone(cfg) - after_the_backbone(parent)
+            == sum(map(COUNTS[upsampler], STEPS[model])))
+
+
+@pytest.mark.parametrize('model', PARENTS)
+def test_parameters_of_the_baseline(model):
+    from mmseg.registry import MODELS
+    cfg = deepcopy(loaded(f'{model}_bilinear'))
+    train_from_scratch(cfg)
+    assert round(count(MODELS.build(cfg.model)) / 1e6, 1) == PARENTS[model][1]
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_both_scores_are_reported(name):
+    cfg = loaded(name)
+    for evaluator in (cfg.val_evaluator, cfg.test_evaluator):
+        assert [metric.type for metric in evaluator] == ['IoUMetric', 'BoundaryIoU']
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_a_step_on_shapes(name, shapes, monkeypatch):
+    from mmseg.registry import MODELS
+    monkeypatch.setattr(segmentation, 'CROP', 64)
+    monkeypatch.setattr(segmentation, 'BATCH_SIZE', 2)
+    cfg = deepcopy(loaded(name))
+    use_semantic_folder(cfg, shapes)
+    train_from_scratch(cfg)
+    segmentation.shrink_segmentation(cfg)
+    train, val = (Runner.build_dataloader(dict(
+        loader, num_workers=0, persistent_workers=False), seed=0)
+        for loader in (cfg.train_dataloader, cfg.val_dataloader))
+    model = MODELS.build(cfg.model)
+    model.init_weights()
+    losses = model(**model.data_preprocessor(next(iter(train)), training=True), mode='loss')
+    loss, _ = model.parse_losses(losses)
+    loss.backward()
+    assert loss.isfinite()
+    for parameter_name, parameter in model.named_parameters():
+        grad = parameter.grad
+        assert grad is not None and grad.isfinite().all(), parameter_name
+    model.eval()
+    with torch.no_grad():
+        result, = model.val_step(next(iter(val)))
+    assert result.pred_sem_seg.shape == result.gt_sem_seg.shape == (128, 128)
