@@ -31,6 +31,7 @@ setup(
     ],
     python_requires='>=3.10,<3.13',
     packages=find_packages(include=['mmdyup', 'mmdyup.*']),
+    package_data={'mmdyup.papers': ['tables/*.json']},
     # torch, mmengine and mmcv come under several names and builds, and pip would put its own choice
     # beside the one that is there: requirements/ and tools/install.py see to them.
     install_requires=['numpy'],
