@@ -12,6 +12,8 @@ from .semantic import label_map_datasets
 from .walk import leaf_datasets, walk
 
 TIMEOUT = 5  # seconds to wait for a server
+# what mmdet's YOLOX configs give to nn.Upsample; our neck takes it for nearest
+OF_YOLOX = dict(scale_factor=2, mode='nearest')
 
 
 def check_data(cfg, splits: tuple[str, ...]) -> None:
@@ -35,8 +37,9 @@ def check_upsamplers(cfg) -> None:
     """Raise ValueError when a part of the model in the mmengine Config `cfg` that is ours names an
     upsampler that there is not."""
     for node in walk(cfg.model):
-        if node.get('upsample_cfg') and str(node.get('type')).startswith('Dy'):
-            find_upsampler(node['upsample_cfg'])
+        named = node.get('upsample_cfg')
+        if named and named != OF_YOLOX and str(node.get('type')).startswith('Dy'):
+            find_upsampler(named)
 
 
 def check_weights(cfg) -> None:

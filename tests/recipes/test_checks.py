@@ -99,6 +99,8 @@ def test_an_upsampler_that_there_is_not(upsample_cfg, words):
         check_upsamplers(cfg)
 
 
-def test_upsamplers_of_other_necks_are_their_own_matter():
-    neck = dict(type='FPN', upsample_cfg=dict(mode='nearest'))
+@pytest.mark.parametrize('neck', [
+    dict(type='FPN', upsample_cfg=dict(mode='nearest')),
+    dict(type='DyYOLOXPAFPN', upsample_cfg=dict(scale_factor=2, mode='nearest'))])
+def test_what_the_parents_configs_give_to_interpolation(neck):
     check_upsamplers(Config(dict(model=dict(neck=neck))))
