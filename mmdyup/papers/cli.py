@@ -1,6 +1,7 @@
 """The flags of tools/reproduce.py, and the rows that they ask for."""
 import argparse
 import importlib
+from difflib import get_close_matches
 from pathlib import Path
 
 from ..utils import is_installed
@@ -39,8 +40,9 @@ def tables_of(args: argparse.Namespace) -> list[tuple[Table, list[Row]]]:
     known = [row.name for table in tables for row in table.rows]
     for name in args.row or ():
         if name not in known:
-            raise ValueError(f'There is no row {name} in {_listed(tables)}; choose from '
-                             f'{", ".join(known)}.')
+            near = ', '.join(get_close_matches(name, known, cutoff=0))
+            raise ValueError(f'There is no row {name} in {_listed(tables)}; rows are called like '
+                             f'their config files: the nearest names are {near}.')
     wanted = args.row or known
     chosen = [(table, [row for row in table.rows if row.name in wanted]) for table in tables]
     return [(table, rows) for table, rows in chosen if rows]
