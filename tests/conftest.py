@@ -5,6 +5,8 @@ os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
 
 import pytest  # noqa: E402
 import torch  # noqa: E402
+from mmengine.registry import DefaultScope  # noqa: E402
+from mmengine.visualization import Visualizer  # noqa: E402
 
 DEVICES = ['cpu', pytest.param('cuda', marks=pytest.mark.skipif(
     not torch.cuda.is_available(), reason='needs a CUDA device'))]
@@ -18,6 +20,14 @@ def device(request):
 @pytest.fixture(autouse=True)
 def fixed_seed():
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def fresh_globals():
+    """What mmengine holds for the whole process would reach from one framework's tests into the
+    other's."""
+    DefaultScope._instance_dict.clear()
+    Visualizer._instance_dict.clear()
 
 
 @pytest.fixture(scope='session')
