@@ -14,7 +14,8 @@ def read_version():
 setup(
     name='mmdyup',
     version=read_version(),
-    description='Dynamic upsampling (DySample, DLU, CARAFE, FADE, SAPA) for MMDetection and MMSegmentation',
+    description='Dynamic upsampling (DySample, DLU, CARAFE, FADE, SAPA) for MMDetection and '
+                'MMSegmentation',
     long_description=(HERE / 'README.md').read_text(encoding='utf-8'),
     long_description_content_type='text/markdown',
     license='Apache-2.0',

@@ -4,6 +4,7 @@ from . import reference
 from .backends import choose_backend
 from .carafe_mmcv import carafe_mmcv
 from .carafe_native import carafe_native
+from .carafe_triton import carafe_triton
 from .checks import (
     check_divides,
     check_map,
@@ -17,6 +18,7 @@ _IMPLEMENTATIONS = {
     'mmcv': carafe_mmcv,
     'native': carafe_native,
     'reference': reference.carafe,
+    'triton': carafe_triton,
 }
 
 
@@ -33,8 +35,8 @@ def carafe(x: Tensor, kernels: Tensor, groups: int = 1, scale_factor: int = 2,
         kernels: (N, groups·k², sH, sW), any floating dtype, k odd; k is read off the channels.
         groups: Groups of channels that share a kernel, G; divides C.
         scale_factor: The upsampling ratio s, 1 or more.
-        backend: 'auto' (mmcv's compiled operator on CUDA, else native), 'mmcv', 'native', or
-            'reference' (plain loops, for checking).
+        backend: 'auto' (mmcv's compiled operator on CUDA, else native, or what ``MMDYUP_BACKEND``
+            names), 'mmcv', 'native', 'reference' (plain loops, for checking), or 'triton' (CUDA).
 
     Returns:
         (N, C, sH, sW) in the dtype and memory format of ``x``.
@@ -43,17 +45,23 @@ def carafe(x: Tensor, kernels: Tensor, groups: int = 1, scale_factor: int = 2,
         TypeError: An argument is not a floating tensor, or a ratio is not an integer.
         ValueError: Shapes, groups, devices or the backend do not fit.
     """
+    kernel_size = check_kernels(x, kernels, groups, scale_factor)
+    run = _IMPLEMENTATIONS[choose_backend('carafe', backend, x)]
+    return run(x, kernels, kernel_size, groups, scale_factor).to(memory_format=memory_format_of(x))
+
+
+def check_kernels(x: Tensor, kernels: Tensor, groups: int, scale_factor: int) -> int:
+    """The kernel size k of ``kernels``, (N, groups·k², sH, sW) with an odd k, for ``x``.
+
+    Raises:
+        TypeError: An argument is not a floating tensor, or a ratio is not an integer.
+        ValueError: Shapes, groups or devices do not fit.
+    """
     check_map('x', x)
     check_map('kernels', kernels)
     check_positive_int('scale_factor', scale_factor)
     check_divides('groups', groups, x.shape[1])
     check_same_device(x, kernels=kernels)
-    kernel_size = _kernel_size(x, kernels, groups, scale_factor)
-    run = _IMPLEMENTATIONS[choose_backend('carafe', backend, x)]
-    return run(x, kernels, kernel_size, groups, scale_factor).to(memory_format=memory_format_of(x))
-
-
-def _kernel_size(x: Tensor, kernels: Tensor, groups: int, scale_factor: int) -> int:
     n, _, h, w = x.shape
     channels = int(kernels.shape[1])
     kernel_size = 1
@@ -63,5 +71,6 @@ def _kernel_size(x: Tensor, kernels: Tensor, groups: int, scale_factor: int) -> 
         raise ValueError(f'kernels must have groups·k² channels with an odd k, but {channels} is '
                          f'not {groups} times an odd square.')
     expected = (n, channels, scale_factor * h, scale_factor * w)
-    check_shape('kernels', kernels, expected, 'a kernel for every position of the upsampled map')
+    check_shape('kernels', kernels, expected,
+                f'a kernel for every position at {scale_factor} times the size of x')
     return kernel_size

@@ -2,6 +2,7 @@
 import torch
 from torch import Tensor
 
+from .autograd import register_backward
 from .dtypes import compute_dtype, memory_format_of
 from .parts import each_part, reassemble_part, reassemble_part_backward
 
@@ -41,14 +42,5 @@ def _empty_gradients(grad_y, x, kernels, kernel_size, groups, scale_factor):
     return torch.empty_like(x), torch.empty_like(kernels)
 
 
-def _save_inputs(ctx, inputs, output):
-    x, kernels, *ctx.sizes = inputs
-    ctx.save_for_backward(x, kernels)
-
-
-def _gradients(ctx, grad_y):
-    return *_reassemble_backward(grad_y, *ctx.saved_tensors, *ctx.sizes), None, None, None
-
-
-# nothing but the inputs is kept: the backward pass walks the same blocks anew
-reassemble.register_autograd(_gradients, setup_context=_save_inputs)
+# the backward pass walks the same blocks anew
+register_backward(reassemble, _reassemble_backward)

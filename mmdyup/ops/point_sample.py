@@ -14,7 +14,9 @@ def point_sample(x: Tensor, offsets: Tensor, scale_factor: int = 2, groups: int 
 
     The s² output positions of low-resolution cell (h, w) read each group's channels at the
     cell's centre plus their own offset; beyond the border the border is read. With offsets at
-    the bilinear start this is ``F.interpolate(mode='bilinear', align_corners=False)``.
+    the bilinear start this is ``F.interpolate(mode='bilinear', align_corners=False)``. On CUDA the
+    backward pass is not deterministic, and raises under
+    ``torch.use_deterministic_algorithms(True)``.
 
     Args:
         x: Feature, (N, C, H, W), float16, bfloat16, float32 or float64.
@@ -23,7 +25,8 @@ def point_sample(x: Tensor, offsets: Tensor, scale_factor: int = 2, groups: int 
             cell.
         scale_factor: The upsampling ratio s, 1 or more.
         groups: Groups of channels that share their offsets; divides C.
-        backend: 'auto', 'native' or 'reference' (plain loops, for checking).
+        backend: 'auto' (native, or what ``MMDYUP_BACKEND`` names), 'native', 'reference' (plain
+            loops, for checking), or 'triton' (CUDA, no grid in memory).
 
     Returns:
         (N, C, sH, sW) in the dtype and memory format of ``x``.
@@ -39,8 +42,12 @@ def point_sample(x: Tensor, offsets: Tensor, scale_factor: int = 2, groups: int 
     check_shape('offsets', offsets, (n, 2 * groups * scale_factor**2, h, w),
                 '2 coordinates · groups · scale_factor² channels at the size of x')
     check_same_device(x, offsets=offsets)
-    if choose_backend('point_sample', backend, x) == 'reference':
+    run = choose_backend('point_sample', backend, x)
+    if run == 'reference':
         return reference.point_sample(x, offsets, scale_factor, groups)
+    if run == 'triton':
+        from .triton.point_sample import point_sample as fused
+        return fused(x, offsets, scale_factor, groups)
     offsets = pixel_shuffle(offsets, scale_factor)
     offsets = offsets.reshape(n, 2, groups, scale_factor * h, scale_factor * w).transpose(1, 2)
     y = sample_around_cells(x.reshape(n * groups, c // groups, h, w), offsets.flatten(0, 1),

@@ -2,6 +2,7 @@
 import torch
 from torch import Tensor
 
+from .autograd import register_backward
 from .dtypes import compute_dtype, memory_format_of
 from .parts import each_part, score_part, score_part_backward
 
@@ -40,13 +41,4 @@ def _empty_gradients(grad_scores, query, key, kernel_size, scale_factor):
     return torch.empty_like(query), torch.empty_like(key)
 
 
-def _save_inputs(ctx, inputs, output):
-    query, key, *ctx.sizes = inputs
-    ctx.save_for_backward(query, key)
-
-
-def _gradients(ctx, grad_scores):
-    return *_score_neighborhoods_backward(grad_scores, *ctx.saved_tensors, *ctx.sizes), None, None
-
-
-score_neighborhoods.register_autograd(_gradients, setup_context=_save_inputs)
+register_backward(score_neighborhoods, _score_neighborhoods_backward)

@@ -2,7 +2,7 @@ from mmengine.model import constant_init, normal_init, xavier_init
 from mmengine.registry import MODELS
 from torch import Tensor
 
-from ..ops import expand_kernels
+from ..ops import expand_and_reassemble, expand_kernels
 from ..ops.shuffle import pixel_shuffle
 from .compressed import CompressedReassembly
 
@@ -27,8 +27,16 @@ class DLU(CompressedReassembly):
         normal_init(self.kernel_space_generator, std=0.001)
         constant_init(self.conv_offset, 0)
 
-    def kernels(self, x: Tensor) -> Tensor:
+    def kernel_space(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Small kernels (N, G·k², H, W) that sum to one, and offsets (N, 2G, sH, sW)."""
         z = self.channel_compressor(x)
-        small = self.normalize(self.kernel_space_generator(z))
-        offsets = pixel_shuffle(self.conv_offset(z), self.scale_factor)
-        return expand_kernels(small, offsets, self.scale_factor, self.up_group)
+        return (self.normalize(self.kernel_space_generator(z)),
+                pixel_shuffle(self.conv_offset(z), self.scale_factor))
+
+    def kernels(self, x: Tensor) -> Tensor:
+        return expand_kernels(*self.kernel_space(x), self.scale_factor, self.up_group)
+
+    def forward(self, x: Tensor, guide: Tensor | None = None) -> Tensor:
+        """(N, C, H, W) to (N, C, sH, sW), in the dtype and memory format of ``x``."""
+        return expand_and_reassemble(x, *self.kernel_space(x), self.scale_factor, self.up_group,
+                                     self.backend)

@@ -5,7 +5,7 @@ from mmengine.utils.dl_utils import collect_env
 
 import mmdyup
 
-from ..ops.backends import BACKENDS, mmcv_has_cuda
+from ..ops.backends import BACKENDS, mmcv_has_cuda, usable_backends
 from .frameworks import is_installed
 
 
@@ -17,9 +17,8 @@ def environment() -> dict[str, str]:
         report[package] = (importlib.import_module(package).__version__
                            if is_installed(package) else 'not installed')
     report["mmcv's CUDA operators"] = 'yes' if mmcv_has_cuda() else 'no'
-    for op, backends in BACKENDS.items():
-        usable = (name for name in backends if name != 'mmcv' or mmcv_has_cuda())
-        report[f'backends of {op}'] = ', '.join(usable)
+    for op in BACKENDS:
+        report[f'backends of {op}'] = ', '.join(usable_backends(op))
     return report
 
 

@@ -1,0 +1,22 @@
+from collections.abc import Callable
+
+from torch import Tensor
+
+
+def register_backward(op: Callable, backward: Callable[..., tuple[Tensor, ...]]) -> None:
+    """Makes ``backward(grad, *inputs)`` the gradient of a custom operator of one result.
+
+    Args:
+        op: What ``torch.library.custom_op`` made; its inputs are tensors, then numbers.
+        backward: Another such operator, from the result's gradient and the same inputs to the
+            gradients of the tensors. Nothing but the inputs is kept for it.
+    """
+    def save_inputs(ctx, inputs, output):
+        tensors = [value for value in inputs if isinstance(value, Tensor)]
+        ctx.numbers = inputs[len(tensors):]
+        ctx.save_for_backward(*tensors)
+
+    def gradients(ctx, grad):
+        return (*backward(grad, *ctx.saved_tensors, *ctx.numbers), *(None for _ in ctx.numbers))
+
+    op.register_autograd(gradients, setup_context=save_inputs)

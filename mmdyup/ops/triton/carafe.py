@@ -1,0 +1,35 @@
+"""Reassembly by Triton kernels as an operator of PyTorch's; deterministic, forward and backward."""
+import torch
+from torch import Tensor
+
+from ..autograd import register_backward
+from .launch import empty_upsampled
+from .reassembly import run_forward, run_grad_feature, run_grad_kernels
+
+
+@torch.library.custom_op('mmdyup::triton_carafe', mutates_args=())
+def carafe(x: Tensor, kernels: Tensor, kernel_size: int, groups: int,
+           scale_factor: int) -> Tensor:
+    """See :func:`mmdyup.ops.carafe`; arguments are taken as checked."""
+    return run_forward(x, kernels, None, kernel_size, groups, scale_factor)
+
+
+@carafe.register_fake
+def _empty_result(x, kernels, kernel_size, groups, scale_factor):
+    return empty_upsampled(x, scale_factor)
+
+
+@torch.library.custom_op('mmdyup::triton_carafe_backward', mutates_args=())
+def _carafe_backward(grad_y: Tensor, x: Tensor, kernels: Tensor, kernel_size: int, groups: int,
+                     scale_factor: int) -> tuple[Tensor, Tensor]:
+    sizes = (kernel_size, groups, scale_factor)
+    return (run_grad_feature(grad_y, x, kernels, None, *sizes),
+            run_grad_kernels(grad_y, x, kernels, *sizes))
+
+
+@_carafe_backward.register_fake
+def _empty_gradients(grad_y, x, kernels, kernel_size, groups, scale_factor):
+    return torch.empty_like(x), torch.empty_like(kernels)
+
+
+register_backward(carafe, _carafe_backward)

@@ -1,0 +1,62 @@
+import pytest
+import torch
+
+from mmdyup.ops import backends, carafe, neighborhood_scores, point_sample
+
+NO_GPU = pytest.mark.skipif(torch.cuda.is_available(), reason='there is a CUDA device')
+X, M = torch.randn(1, 4, 3, 3), torch.randn(1, 9, 6, 6)
+
+
+@pytest.mark.parametrize('op', ['carafe', 'point_sample', 'expand_and_reassemble'])
+def test_triton_is_never_chosen_by_itself(op, device, monkeypatch):
+    monkeypatch.delenv('MMDYUP_BACKEND', raising=False)
+    monkeypatch.setenv('TRITON_INTERPRET', '1')
+    assert backends.choose_backend(op, 'auto', X.to(device)) in ('mmcv', 'native')
+    assert 'triton' in backends.BACKENDS[op]
+
+
+@pytest.mark.parametrize('missing, reason', [
+    (False, 'Triton has code for CUDA, but the feature is on cpu'),
+    (True, 'Triton is not installed')])
+def test_triton_where_it_cannot_run(missing, reason, monkeypatch):
+    monkeypatch.setattr(backends, 'HAS_TRITON', not missing)
+    monkeypatch.delenv('TRITON_INTERPRET', raising=False)
+    with pytest.raises(ValueError, match=f"cannot run here: {reason}; use backend='auto'"):
+        carafe(X, M, backend='triton')
+    monkeypatch.setenv('MMDYUP_BACKEND', 'triton')
+    with pytest.raises(ValueError, match=f'cannot run here: {reason}; unset MMDYUP_BACKEND'):
+        point_sample(X, torch.zeros(1, 8, 3, 3))
+
+
+def test_triton_cannot_be_exported(monkeypatch):
+    monkeypatch.setattr(backends, 'HAS_TRITON', True)
+    monkeypatch.setenv('TRITON_INTERPRET', '1')
+    with pytest.raises(ValueError, match='a graph that leaves Python'):
+        torch.jit.trace(lambda x, m: carafe(x, m, backend='triton'), (X, M))
+
+
+def test_the_environment_replaces_auto_alone(monkeypatch):
+    monkeypatch.setenv('MMDYUP_BACKEND', 'reference')
+    assert backends.choose_backend('carafe', 'auto', X) == 'reference'
+    assert backends.choose_backend('carafe', 'native', X) == 'native'
+    monkeypatch.setenv('MMDYUP_BACKEND', 'mmcv')
+    # an operator that has no such backend keeps its own
+    assert neighborhood_scores(M[:, :4], X).shape == (1, 25, 6, 6)
+    monkeypatch.setenv('MMDYUP_BACKEND', 'cuda')
+    with pytest.raises(ValueError, match='MMDYUP_BACKEND must be one of auto, mmcv, native'):
+        carafe(X, M)
+
+
+def test_a_compiled_graph_asks_the_environment_too(monkeypatch):
+    monkeypatch.setenv('MMDYUP_BACKEND', 'native')
+    compiled = torch.compile(carafe, fullgraph=True, backend='aot_eager')
+    torch.testing.assert_close(compiled(X, M), carafe(X, M))
+
+
+@NO_GPU
+def test_usable_are_those_that_can_run(monkeypatch):
+    monkeypatch.setattr(backends, 'HAS_TRITON', True)
+    monkeypatch.delenv('TRITON_INTERPRET', raising=False)
+    assert backends.usable_backends('point_sample') == ['native', 'reference']
+    monkeypatch.setenv('TRITON_INTERPRET', '1')
+    assert backends.usable_backends('point_sample') == ['native', 'reference', 'triton']

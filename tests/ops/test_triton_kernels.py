@@ -1,0 +1,224 @@
+"""On a CUDA device, or where Triton is interpreted: see test_triton_interpreted.py."""
+from functools import partial
+
+import pytest
+import torch
+
+pytest.importorskip('triton')
+
+from mmdyup.ops import carafe, expand_and_reassemble, point_sample  # noqa: E402
+from mmdyup.ops.backends import triton_is_interpreted  # noqa: E402
+
+OPS = ['carafe', 'point_sample', 'expand_and_reassemble']
+FORMATS = [torch.contiguous_format, torch.channels_last]
+
+
+@pytest.fixture(autouse=True)
+def runs(device, monkeypatch):
+    if device == 'cpu' and not triton_is_interpreted():
+        pytest.skip('Triton is not interpreted')
+    if triton_is_interpreted():
+        # the interpreter otherwise checks every sum of integers, which takes most of its time
+        from triton.runtime import interpreter
+        monkeypatch.setattr(interpreter.interpreter_builder, 'options',
+                            interpreter.InterpreterOptions(sanitize_overflow=False))
+
+
+def make(op, n, c, h, w, groups, k, s, **options):
+    """The function of an operator that takes a backend, and random inputs for it."""
+    def randn(*shape):
+        return torch.randn(shape, **options)
+
+    x = randn(n, c, h, w)
+    if op == 'carafe':
+        run, others = partial(carafe, groups=groups), [randn(n, groups * k * k, s * h, s * w)]
+    elif op == 'point_sample':
+        run, others = partial(point_sample, groups=groups), [randn(n, 2 * groups * s * s, h, w)]
+    else:
+        run = partial(expand_and_reassemble, groups=groups)
+        others = [randn(n, groups * k * k, h, w), randn(n, 2 * groups, s * h, s * w)]
+    return partial(run, scale_factor=s), (x, *others)
+
+
+def in_format(tensors, memory_format):
+    return [t.detach().to(memory_format=memory_format).requires_grad_() for t in tensors]
+
+
+def check_against_plain_loops(run, args):
+    y, expected = run(*args, backend='triton'), run(*args, backend='reference')
+    torch.testing.assert_close(y, expected)
+    grad = torch.randn_like(y)
+    torch.testing.assert_close(torch.autograd.grad(y, args, grad),
+                               torch.autograd.grad(expected, args, grad))
+
+
+@pytest.mark.parametrize('op, sizes, memory_format', [
+    ('carafe', (2, 4, 1, 3, 2, 3, 2), FORMATS[0]),
+    ('carafe', (1, 3, 1, 1, 1, 5, 3), FORMATS[0]),
+    ('carafe', (1, 2, 1, 2, 1, 7, 1), FORMATS[1]),
+    ('carafe', (1, 2, 1, 1, 1, 1, 16), FORMATS[0]),
+    ('point_sample', (2, 4, 2, 3, 2, None, 2), FORMATS[0]),
+    ('point_sample', (1, 6, 1, 1, 3, None, 3), FORMATS[1]),
+    ('point_sample', (1, 2, 1, 1, 1, None, 16), FORMATS[0]),
+    ('expand_and_reassemble', (2, 4, 1, 2, 2, 3, 2), FORMATS[0]),
+    ('expand_and_reassemble', (1, 3, 2, 1, 1, 1, 3), FORMATS[1]),
+    ('expand_and_reassemble', (1, 2, 1, 1, 1, 5, 1), FORMATS[0])])
+def test_equals_plain_loops_forward_and_backward(op, sizes, memory_format, device):
+    run, args = make(op, *sizes, dtype=torch.float64, device=device)
+    check_against_plain_loops(run, in_format(args, memory_format))
+
+
+@pytest.mark.parametrize('op', OPS)
+@pytest.mark.parametrize('memory_format', FORMATS)
+def test_neither_blocks_nor_wide_offsets_show(op, memory_format, device, monkeypatch):
+    from mmdyup.ops.triton import launch, point_sample, reassembly
+    monkeypatch.setattr(launch, '_COLUMNS', (4, ))
+    monkeypatch.setattr(launch, '_MAX_CHANNELS', 2)
+    monkeypatch.setattr(launch, '_WIDE', 0)
+    monkeypatch.setattr(reassembly, '_ELEMENTS', 16)
+    monkeypatch.setattr(point_sample, '_ELEMENTS', 8)
+    run, args = make(op, 1, 3, 1, 3, 1, 3, 2, dtype=torch.float64, device=device)
+    check_against_plain_loops(run, in_format(args, memory_format))
+
+
+@pytest.mark.parametrize('op', OPS)
+@pytest.mark.parametrize('dtype, memory_format', [
+    (torch.float16, FORMATS[0]), (torch.bfloat16, FORMATS[1]), (torch.float32, FORMATS[1])])
+def test_dtype_and_memory_format_are_the_callers(op, dtype, memory_format, device):
+    run, args = make(op, 1, 4, 1, 2, 2, 3, 2, device=device)
+    args = in_format([t.to(dtype) for t in args], memory_format)
+    y = run(*args, backend='triton')
+    assert y.dtype == dtype and y.is_contiguous(memory_format=memory_format)
+    wide = [t.detach().double().requires_grad_() for t in args]
+    expected = run(*wide, backend='reference')
+    close = partial(torch.testing.assert_close, rtol=2 * torch.finfo(dtype).eps, atol=2e-5)
+    close(y.double(), expected)
+    grad = torch.randn_like(y)
+    for got, wanted in zip(torch.autograd.grad(y, args, grad),
+                           torch.autograd.grad(expected, wide, grad.double()), strict=True):
+        assert got.dtype == dtype
+        close(got.double(), wanted)
+
+
+def test_half_precision_keeps_positions(device, monkeypatch):
+    from mmdyup.ops.triton import launch
+    from mmdyup.upsamplers.dysample import bilinear_start
+    width = 4096
+    monkeypatch.setattr(launch, '_COLUMNS', (2 * width, ))
+    x = torch.randn(1, 1, 1, width, device=device).half()
+    o = bilinear_start(2, 1).to(device).expand(1, -1, 1, width)
+    torch.testing.assert_close(point_sample(x, o, backend='triton'),
+                               point_sample(x.double(), o.double(), backend='native').half(),
+                               rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize('op', OPS)
+def test_any_strides(op, device):
+    run, args = make(op, 1, 2, 2, 2, 1, 3, 1, dtype=torch.float64, device=device)
+    gaps = [torch.stack((t, t), -1)[..., 0].mT.contiguous().mT.requires_grad_() for t in args]
+    gaps[0] = torch.stack((args[0], args[0]), -1)[..., 0].requires_grad_()
+    y = run(*gaps, backend='triton')
+    torch.testing.assert_close(y, run(*args, backend='reference'))
+    # the gradient of a sum has no strides at all
+    args = [t.requires_grad_() for t in args]
+    torch.testing.assert_close(torch.autograd.grad(y.sum(), gaps),
+                               torch.autograd.grad(run(*args, backend='reference').sum(), args))
+
+
+def test_offsets_expanded_over_the_map(device):
+    x, _ = make('point_sample', 1, 2, 2, 3, 1, None, 1, device=device)[1]
+    o = torch.full((1, 2, 1, 1), 0.25, device=device, requires_grad=True)
+    y, expected = (point_sample(x, o.expand(1, 2, 2, 3), 1, backend=backend)
+                   for backend in ('triton', 'reference'))
+    torch.testing.assert_close(y, expected)
+    torch.testing.assert_close(torch.autograd.grad(y.sum(), o),
+                               torch.autograd.grad(expected.sum(), o))
+
+
+@pytest.mark.parametrize('op', OPS)
+def test_empty_batch(op, device):
+    run, args = make(op, 0, 4, 2, 3, 1, 3, 2, device=device, requires_grad=True)
+    y = run(*args, backend='triton')
+    assert y.shape == (0, 4, 4, 6)
+    y.sum().backward()
+    assert all(t.grad.shape == t.shape for t in args)
+
+
+def test_a_nan_stays_in_its_neighbourhood(device):
+    run, (x, m) = make('carafe', 1, 2, 4, 4, 1, 3, 1, device=device)
+    x[0, 0, 1, 1] = torch.nan
+    bad = torch.zeros_like(x, dtype=torch.bool)
+    bad[0, 0, :3, :3] = True
+    assert torch.equal(run(x, m, backend='triton').isnan(), bad)
+    x = torch.ones_like(x, requires_grad=True)
+    m.requires_grad_()
+    grad = torch.ones_like(x)
+    grad[0, 0, 0, 0] = torch.nan
+    args = dict(outputs=run(x, m, backend='triton'), inputs=(x, m), grad_outputs=grad)
+    expected = args | dict(outputs=run(x, m, backend='reference'))
+    torch.testing.assert_close(torch.autograd.grad(**args), torch.autograd.grad(**expected),
+                               equal_nan=True)
+
+
+def test_offsets_far_outside_or_not_numbers(device):
+    x = torch.randn(1, 1, 2, 3, device=device)
+    o = torch.zeros(1, 2, 2, 3, device=device)
+    o[0, :, 0, 0] = 1e30
+    o[0, :, 0, 1] = -torch.inf
+    o[0, :, 0, 2] = torch.nan
+    y = point_sample(x, o, 1, backend='triton')
+    expected = x.clone()
+    expected[0, 0, 0] = torch.stack([x[0, 0, 1, 2], x[0, 0, 0, 0], x[0, 0, 0, 0]])
+    torch.testing.assert_close(y, expected)
+
+
+@pytest.mark.parametrize('op', OPS)
+def test_autocast_leaves_it_alone(op, device):
+    run, args = make(op, 1, 2, 2, 2, 1, 3, 2, device=device)
+    expected = run(*args, backend='triton')
+    with torch.autocast(device, torch.bfloat16):
+        assert torch.equal(run(*args, backend='triton'), expected)
+
+
+@pytest.mark.parametrize('op', OPS)
+def test_what_is_not_deterministic_says_so(op, device):
+    run, args = make(op, 1, 2, 1, 2, 1, 3, 2, device=device, requires_grad=True)
+    torch.use_deterministic_algorithms(True)
+    try:
+        y = run(*args, backend='triton')
+        if op == 'carafe':
+            y.sum().backward()
+        else:
+            with pytest.raises(RuntimeError, match='does not have a deterministic implementation'):
+                y.sum().backward()
+            torch.use_deterministic_algorithms(True, warn_only=True)
+            with pytest.warns(UserWarning, match='does not have a deterministic implementation'):
+                run(*args, backend='triton').sum().backward()
+    finally:
+        torch.use_deterministic_algorithms(False)
+
+
+@pytest.mark.parametrize('op', OPS)
+def test_a_compiled_graph_holds_one_operator_and_gives_the_same(op, device):
+    graphs = []
+
+    def keep(graph, _):
+        graphs.append(graph)
+        return graph
+
+    run, args = make(op, 1, 2, 1, 2, 1, 3, 2, device=device)
+    torch._dynamo.reset()
+    compiled = torch.compile(partial(run, backend='triton'), fullgraph=True, backend=keep)
+    torch.testing.assert_close(compiled(*args), run(*args, backend='triton'))
+    calls = [str(node.target) for graph in graphs for node in graph.graph.nodes
+             if node.op == 'call_function']
+    assert sum(f'mmdyup.triton_{op}' in call for call in calls) == 1
+
+
+@pytest.mark.parametrize('op', OPS)
+def test_registered_as_pytorch_asks(op, device):
+    run, args = make(op, 1, 2, 1, 2, 1, 1, 2, device=device)
+    run(*args, backend='triton')
+    ratio_and_groups = (2, 1) if op == 'point_sample' else (1, 1, 2)
+    torch.library.opcheck(getattr(torch.ops.mmdyup, f'triton_{op}').default,
+                          (*in_format(args, FORMATS[1]), *ratio_and_groups))
