@@ -2,11 +2,8 @@ import torch
 from mmengine.model import ModuleList
 from torch import Tensor
 
-from ..pyramid import check_num_levels
+from ..pyramid import OF_YOLOX, check_num_levels
 from ..upsamplers import build_upsampler, upsample_to
-
-# what mmdet's own YOLOX configs give to nn.Upsample, and a config that inherits from them still has
-INHERITED = dict(scale_factor=2, mode='nearest')
 
 
 class CSPPAFPNMixin:
@@ -22,7 +19,7 @@ class CSPPAFPNMixin:
         del self.upsample
         if isinstance(upsample_cfg, dict):
             upsample_cfg = {key: value for key, value in upsample_cfg.items()
-                            if INHERITED.get(key) != value}
+                            if OF_YOLOX.get(key) != value}
         self.upsample_cfg = upsample_cfg or dict(type='nearest')
         self.upsample_modules = ModuleList(
             build_upsampler(self.upsample_cfg, channels) for channels in self.in_channels[:-1])

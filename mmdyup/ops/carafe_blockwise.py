@@ -3,7 +3,8 @@ import torch
 from torch import Tensor
 
 from .autograd import register_backward
-from .dtypes import compute_dtype, memory_format_of
+from .dtypes import compute_dtype
+from .empty import empty_upsampled
 from .parts import each_part, reassemble_part, reassemble_part_backward
 
 
@@ -11,7 +12,7 @@ from .parts import each_part, reassemble_part, reassemble_part_backward
 def reassemble(x: Tensor, kernels: Tensor, kernel_size: int, groups: int,
                scale_factor: int) -> Tensor:
     """See :func:`mmdyup.ops.carafe`; arguments are taken as checked."""
-    y = _empty_result(x, kernels, kernel_size, groups, scale_factor)
+    y = empty_upsampled(x, scale_factor)
     dtype = compute_dtype(x, kernels)
     with torch.autocast(x.device.type, enabled=False):
         for x_part, kernels_part, y_part in each_part(groups, x, kernels, y):
@@ -21,9 +22,7 @@ def reassemble(x: Tensor, kernels: Tensor, kernel_size: int, groups: int,
 
 @reassemble.register_fake
 def _empty_result(x, kernels, kernel_size, groups, scale_factor):
-    n, c, h, w = x.shape
-    return torch.empty((n, c, scale_factor * h, scale_factor * w), dtype=x.dtype, device=x.device,
-                       memory_format=memory_format_of(x))
+    return empty_upsampled(x, scale_factor)
 
 
 @torch.library.custom_op('mmdyup::reassemble_backward', mutates_args=())

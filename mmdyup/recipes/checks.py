@@ -7,13 +7,12 @@ from urllib.parse import urlsplit
 import torch
 from mmengine.runner.checkpoint import get_external_models, get_torchvision_models
 
+from ..pyramid import OF_YOLOX
 from ..upsamplers import find_upsampler
 from .semantic import label_map_datasets
 from .walk import leaf_datasets, walk
 
 TIMEOUT = 5  # seconds to wait for a server
-# what mmdet's YOLOX configs give to nn.Upsample; our neck takes it for nearest
-OF_YOLOX = dict(scale_factor=2, mode='nearest')
 
 
 def check_data(cfg, splits: tuple[str, ...]) -> None:

@@ -3,7 +3,7 @@ import torch
 from torch import Tensor
 
 from ..autograd import register_backward
-from .launch import empty_upsampled
+from ..empty import empty_upsampled
 from .reassembly import run_forward, run_grad_feature, run_grad_kernels
 
 

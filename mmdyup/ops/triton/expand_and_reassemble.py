@@ -10,11 +10,11 @@ from torch import Tensor
 
 from ..autograd import register_backward
 from ..dtypes import compute_dtype
+from ..empty import empty_upsampled
 from .index import clamp_slope, find_corners, sample_bilinear_backward, split_index, tile_axes
 from .launch import (
     alert_not_deterministic,
     choose_numbers,
-    empty_upsampled,
     launch,
     zeros_to_add_to,
 )

@@ -49,13 +49,6 @@ def is_channels_last(x: Tensor) -> bool:
     return memory_format_of(x) == torch.channels_last
 
 
-def empty_upsampled(x: Tensor, scale_factor: int) -> Tensor:
-    """(N, C, sH, sW) in the dtype and memory format of ``x``."""
-    n, c, h, w = x.shape
-    return torch.empty((n, c, scale_factor * h, scale_factor * w), dtype=x.dtype, device=x.device,
-                       memory_format=memory_format_of(x))
-
-
 def zeros_to_add_to(x: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """``x`` without gaps or overlap in memory, and zeros of ``dtype`` that lie the same way."""
     x = x.contiguous(memory_format=memory_format_of(x))

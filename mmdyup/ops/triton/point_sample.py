@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..autograd import register_backward
 from ..dtypes import compute_dtype
+from ..empty import empty_upsampled
 from .index import (
     clamp_slope,
     find_corners,
@@ -22,7 +23,6 @@ from .launch import (
     alert_not_deterministic,
     choose_numbers,
     choose_tile,
-    empty_upsampled,
     is_channels_last,
     launch,
     zeros_to_add_to,

@@ -12,8 +12,9 @@ import triton.language as tl
 from torch import Tensor
 
 from ..dtypes import compute_dtype
+from ..empty import empty_upsampled
 from .index import find_corners, sample_bilinear, split_index, tile_axes
-from .launch import choose_numbers, choose_tile, empty_upsampled, is_channels_last, launch
+from .launch import choose_numbers, choose_tile, is_channels_last, launch
 
 # Sums of a program, whose default 128 threads keep 16 each in registers: few enough that programs
 # run beside each other and hide each other's reads.
