@@ -2,31 +2,46 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .dtypes import compute_dtype
+from .backends import is_exported
+from .bilinear_cpu import sample_cells
+from .cells import join_cells
+from .dtypes import compute_dtype, memory_format_of
 
 
-def sample_around_cells(x: Tensor, offsets: Tensor, scale_factor: int) -> Tensor:
+def sample_around_cells(x: Tensor, offsets: Tensor, scale: float = 1.0,
+                        start: Tensor | None = None) -> Tensor:
     """Bilinear samples of ``x`` around the low-resolution cell of every output position.
 
-    Output position (u, v) reads ``x`` at column ⌊v/s⌋ + o_x and row ⌊u/s⌋ + o_y, where pixel
-    centres stand at whole numbers and positions beyond the border are clamped to it. Positions
-    and weights are float32 for half-precision features, whose own dtype cannot hold them.
+    Place (i, j) of cell (h, w) reads its group's channels at column w + o_x and row h + o_y, where
+    o = start + scale · offsets, pixel centres stand at whole numbers, and positions beyond the
+    border are clamped to it. Positions and weights are float32 for half-precision features, whose
+    own dtype cannot hold them.
 
     Args:
         x: (N, C, H, W).
-        offsets: (N, 2, sH, sW), o_x then o_y, in low-resolution pixels.
-        scale_factor: s.
+        offsets: (N, 2, groups, s, s, H, W), o_x then o_y for every place (i, j), any strides.
+        scale: Of the offsets.
+        start: (2, groups, s, s), a constant: it has no gradient.
 
     Returns:
-        (N, C, sH, sW) in the dtype that was computed in: float32 at least.
+        (N, C, sH, sW) in the dtype and memory format of ``x``.
     """
+    if x.device.type == 'cpu' and not is_exported():
+        return sample_cells(x, offsets, start, scale)
+    n, c, h, w = x.shape
+    groups, s = offsets.shape[2:4]
     dtype = compute_dtype(x)
-    size = [torch.full((), n, dtype=dtype, device=x.device) for n in x.shape[:-3:-1]]
-    step = (2 / torch.stack(size))[:, None, None]
+    offsets = offsets.to(dtype) * scale
+    if start is not None:
+        offsets = offsets + start.to(dtype)[..., None, None]
     # grid_sample reads a grid whose columns lie side by side as fast as one of pairs
-    grid = torch.addcmul(_cell_centres(x, scale_factor, dtype) * step - 1, offsets.to(dtype), step)
-    return F.grid_sample(x.to(dtype), grid.movedim(1, -1), mode='bilinear', padding_mode='border',
-                         align_corners=False)
+    offsets = join_cells(offsets.permute(0, 2, 1, 5, 3, 6, 4).flatten(0, 1))
+    size = [torch.full((), length, dtype=dtype, device=x.device) for length in (w, h)]
+    step = (2 / torch.stack(size))[:, None, None]
+    grid = torch.addcmul(_cell_centres(x, s, dtype) * step - 1, offsets, step)
+    y = F.grid_sample(x.to(dtype).reshape(n * groups, c // groups, h, w), grid.movedim(1, -1),
+                      mode='bilinear', padding_mode='border', align_corners=False)
+    return y.reshape(n, c, s * h, s * w).to(x.dtype, memory_format=memory_format_of(x))
 
 
 def _cell_centres(x: Tensor, scale_factor: int, dtype: torch.dtype) -> Tensor:

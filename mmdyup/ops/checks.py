@@ -11,6 +11,12 @@ def check_positive_int(name: str, value: int) -> None:
         raise ValueError(f'{name} must be at least 1, but it is {value}.')
 
 
+def check_number(name: str, value: float) -> None:
+    """Raises TypeError where ``value`` is neither a float nor an integer."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f'{name} must be a number, but it is a {type(value).__name__}.')
+
+
 def check_odd(name: str, value: int) -> None:
     """Raises where ``value`` is not an odd positive integer."""
     check_positive_int(name, value)

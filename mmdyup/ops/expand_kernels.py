@@ -3,8 +3,8 @@ from torch import Tensor
 from . import reference
 from .backends import choose_backend
 from .bilinear import sample_around_cells
+from .cells import split_cells
 from .checks import check_divides, check_map, check_positive_int, check_same_device, check_shape
-from .dtypes import memory_format_of
 
 
 def expand_kernels(kernels: Tensor, offsets: Tensor, scale_factor: int = 2, groups: int = 1,
@@ -39,8 +39,5 @@ def expand_kernels(kernels: Tensor, offsets: Tensor, scale_factor: int = 2, grou
     check_same_device(kernels, offsets=offsets)
     if choose_backend('expand_kernels', backend, kernels) == 'reference':
         return reference.expand_kernels(kernels, offsets, scale_factor, groups)
-    m = sample_around_cells(
-        kernels.reshape(n * groups, c // groups, h, w),
-        offsets.reshape(n * groups, 2, scale_factor * h, scale_factor * w), scale_factor)
-    m = m.reshape(n, c, scale_factor * h, scale_factor * w)
-    return m.to(kernels.dtype, memory_format=memory_format_of(kernels))
+    pairs = split_cells(offsets, scale_factor).unflatten(1, (groups, 2))
+    return sample_around_cells(kernels, pairs.permute(0, 2, 1, 4, 6, 3, 5))

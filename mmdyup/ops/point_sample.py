@@ -3,20 +3,25 @@ from torch import Tensor
 from . import reference
 from .backends import choose_backend
 from .bilinear import sample_around_cells
-from .checks import check_divides, check_map, check_positive_int, check_same_device, check_shape
-from .dtypes import memory_format_of
-from .shuffle import pixel_shuffle
+from .checks import (
+    check_divides,
+    check_map,
+    check_number,
+    check_positive_int,
+    check_same_device,
+    check_shape,
+)
 
 
 def point_sample(x: Tensor, offsets: Tensor, scale_factor: int = 2, groups: int = 1,
-                 backend: str = 'auto') -> Tensor:
+                 backend: str = 'auto', scale: float = 1.0, start: Tensor | None = None) -> Tensor:
     """Upsamples by one bilinear sample for every output position (DySample, section 3.1).
 
     The s² output positions of low-resolution cell (h, w) read each group's channels at the
-    cell's centre plus their own offset; beyond the border the border is read. With offsets at
-    the bilinear start this is ``F.interpolate(mode='bilinear', align_corners=False)``. On CUDA the
-    backward pass is not deterministic, and raises under
-    ``torch.use_deterministic_algorithms(True)``.
+    cell's centre plus ``start + scale · offsets``; beyond the border the border is read, and what
+    is not a number reads the first column or row. At the bilinear start this is
+    ``F.interpolate(mode='bilinear', align_corners=False)``. On CUDA the backward pass is not
+    deterministic, and raises under ``torch.use_deterministic_algorithms(True)``.
 
     Args:
         x: Feature, (N, C, H, W), float16, bfloat16, float32 or float64.
@@ -27,12 +32,16 @@ def point_sample(x: Tensor, offsets: Tensor, scale_factor: int = 2, groups: int 
         groups: Groups of channels that share their offsets; divides C.
         backend: 'auto' (native, or what ``MMDYUP_BACKEND`` names), 'native', 'reference' (plain
             loops, for checking), or 'triton' (CUDA, no grid in memory).
+        scale: What the offsets are multiplied by.
+        start: (1, 2·groups·s², 1, 1), any floating dtype, in low-resolution pixels, added to every
+            cell's scaled offsets; a constant, without a gradient. None is 0.
 
     Returns:
         (N, C, sH, sW) in the dtype and memory format of ``x``.
 
     Raises:
-        TypeError: An argument is not a floating tensor, or a ratio is not an integer.
+        TypeError: An argument is not a floating tensor, a ratio is not an integer, or the scale
+            not a number.
         ValueError: Shapes, groups, devices or the backend's name do not fit.
     """
     check_map('x', x)
@@ -42,15 +51,17 @@ def point_sample(x: Tensor, offsets: Tensor, scale_factor: int = 2, groups: int 
     check_shape('offsets', offsets, (n, 2 * groups * scale_factor**2, h, w),
                 '2 coordinates · groups · scale_factor² channels at the size of x')
     check_same_device(x, offsets=offsets)
+    check_number('scale', scale)
+    places = (2, groups, scale_factor, scale_factor)
+    if start is not None:
+        check_shape('start', start, (1, offsets.shape[1], 1, 1), 'as the channels of offsets')
+        check_same_device(x, start=start)
+        start = start.detach().reshape(places)
     run = choose_backend('point_sample', backend, x)
-    if run == 'reference':
-        return reference.point_sample(x, offsets, scale_factor, groups)
     if run == 'triton':
         from .triton.point_sample import point_sample as fused
-        return fused(x, offsets, scale_factor, groups)
-    offsets = pixel_shuffle(offsets, scale_factor)
-    offsets = offsets.reshape(n, 2, groups, scale_factor * h, scale_factor * w).transpose(1, 2)
-    y = sample_around_cells(x.reshape(n * groups, c // groups, h, w), offsets.flatten(0, 1),
-                            scale_factor)
-    y = y.reshape(n, c, scale_factor * h, scale_factor * w)
-    return y.to(x.dtype, memory_format=memory_format_of(x))
+        return fused(x, offsets, start, scale_factor, groups, scale)
+    offsets = offsets.unflatten(1, places)
+    if run == 'reference':
+        return reference.point_sample(x, offsets, scale, start)
+    return sample_around_cells(x, offsets, scale, start)

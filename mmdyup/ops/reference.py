@@ -28,18 +28,19 @@ def carafe(x: Tensor, kernels: Tensor, kernel_size: int, groups: int, scale_fact
     return _as_map(columns, x, s)
 
 
-def point_sample(x: Tensor, offsets: Tensor, scale_factor: int, groups: int) -> Tensor:
-    """Each group at (⌊v/s⌋ + o_x, ⌊u/s⌋ + o_y), the offsets of place (u mod s)·s + (v mod s)."""
+def point_sample(x: Tensor, offsets: Tensor, scale: float, start: Tensor | None) -> Tensor:
+    """Each group at (⌊v/s⌋ + o_x, ⌊u/s⌋ + o_y), o of place (u mod s, v mod s) = start + scale·…"""
     dtype = compute_dtype(x)
     n, c, h, w = x.shape
-    s = scale_factor
-    o = offsets.to(dtype).unflatten(1, (2, groups, s * s))
+    groups, s = offsets.shape[2:4]
+    o = scale * offsets.to(dtype)
+    if start is not None:
+        o = start.to(dtype)[..., None, None] + o
     xg = x.to(dtype).unflatten(1, (groups, c // groups))
     columns = []
     for u in range(s * h):
         for v in range(s * w):
-            place = u % s * s + v % s
-            o_x, o_y = o[:, :, :, place, u // s, v // s].unbind(1)
+            o_x, o_y = o[:, :, :, u % s, v % s, u // s, v // s].unbind(1)
             columns.append(_bilinear(xg, v // s + o_x, u // s + o_y).flatten(1))
     return _as_map(columns, x, s)
 

@@ -99,7 +99,9 @@ class DySample(Upsampler):
 
     def forward(self, x: Tensor, guide: Tensor | None = None) -> Tensor:
         """(N, C, H, W) to (N, C, sH, sW), in the dtype and memory format of ``x``."""
-        y = point_sample(x, self.offsets(x), self.scale_factor, self.groups)
+        offset, scope = self._offset_and_scope(x)
+        y = point_sample(x, offset, self.scale_factor, self.groups, scale=scope,
+                         start=self.init_pos)
         if self.gate is None:
             return y
         bilinear, gate = (F.interpolate(z, scale_factor=self.scale_factor, mode='bilinear',
@@ -115,25 +117,25 @@ class DySample(Upsampler):
         Returns:
             (N, 2·g·s², H, W), in low-resolution pixels, float32 at least.
         """
+        offset, scope = self._offset_and_scope(x)
+        # half precision holds the small offsets, but not their sum with the start
+        offset = scope * offset.to(compute_dtype(offset))
+        return offset + self.init_pos.to(offset.dtype)
+
+    def _offset_and_scope(self, x: Tensor) -> tuple[Tensor, float]:
+        """Offsets, (N, 2·g·s², H, W), and the number that scales them before the start is added."""
         if self.content_encoder is not None:
             x = self.content_encoder(x)
         if self.style == 'pl':
             x = pixel_shuffle(x, self.scale_factor)
-        # half precision holds the small offsets, but not their sum with the start
-        offset = self.offset(x)
-        offset = offset.to(compute_dtype(offset))
-        if self.scope is not None:
-            offset = 0.5 * self.scope(x).to(offset.dtype).sigmoid() * offset
-        elif self.scope_logit is not None:
-            offset = 0.5 * self.scope_logit.sigmoid() * offset
-        else:
-            offset = 0.25 * offset
+        offset, scope = self.offset(x), 0.25
+        logit = self.scope_logit if self.scope is None else self.scope(x)
+        if logit is not None:
+            dtype = compute_dtype(offset)
+            offset, scope = logit.to(dtype).sigmoid() * offset.to(dtype), 0.5
         if self.style == 'pl':
             offset = pixel_unshuffle(offset, self.scale_factor)
-        return offset + self.init_pos.to(offset.dtype)
-
-    def extra_repr(self) -> str:
-        return f'{super().extra_repr()}, style={self.style!r}, groups={self.groups}'
+        return offset, scope
 
 
 def bilinear_start(scale_factor: int, groups: int) -> Tensor:

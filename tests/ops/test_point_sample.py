@@ -3,32 +3,56 @@ import torch
 import torch.nn.functional as F
 from torch.autograd import gradcheck
 
-from mmdyup.ops import point_sample
+from mmdyup.benchmark.memory import peak_bytes
+from mmdyup.ops import bilinear_cpu, bilinear_grid, bilinear_rows, point_sample
 from mmdyup.upsamplers.dysample import bilinear_start
 
 # n, c, h, w, groups, s
 CASES = [(2, 4, 3, 4, 2, 2), (1, 3, 1, 1, 3, 3), (1, 4, 5, 1, 1, 1), (1, 8, 2, 3, 4, 4)]
 
 
-def inputs(n, c, h, w, groups, s, spread=3., **options):
-    return (torch.randn(n, c, h, w, **options),
-            (spread * torch.randn(n, 2 * groups * s * s, h, w, **options)))
+def inputs(n, c, h, w, groups, s, spread=3., requires_grad=False, **options):
+    x = torch.randn(n, c, h, w, **options)
+    o = spread * torch.randn(n, 2 * groups * s * s, h, w, **options)
+    return x.requires_grad_(requires_grad), o.requires_grad_(requires_grad)
+
+
+@pytest.fixture(params=[torch.contiguous_format, torch.channels_last])
+def memory_format(request, monkeypatch):
+    """Each layout, taken by its own way on the CPU, however few channels a group has."""
+    monkeypatch.setattr(bilinear_cpu, '_MIN_ROW', 1)
+    return request.param
 
 
 @pytest.mark.parametrize('n, c, h, w, groups, s', CASES)
-def test_native_equals_plain_loops(n, c, h, w, groups, s, device):
-    x, o = inputs(n, c, h, w, groups, s, dtype=torch.float64, device=device)
-    torch.testing.assert_close(point_sample(x, o, s, groups),
-                               point_sample(x, o, s, groups, backend='reference'))
+def test_native_equals_plain_loops(n, c, h, w, groups, s, memory_format, device):
+    x, o = inputs(n, c, h, w, groups, s, dtype=torch.float64, device=device, requires_grad=True)
+    start = torch.randn(1, o.shape[1], 1, 1, device=device)
+    feature = x.to(memory_format=memory_format)
+    for options in [dict(), dict(scale=0.3), dict(scale=-2, start=start)]:
+        y, expected = (point_sample(z, o, s, groups, backend, **options)
+                       for z, backend in ((feature, 'native'), (x, 'reference')))
+        torch.testing.assert_close(y, expected)
+        grad = torch.randn_like(y)
+        torch.testing.assert_close(torch.autograd.grad(y, (x, o), grad),
+                                   torch.autograd.grad(expected, (x, o), grad))
 
 
 @pytest.mark.parametrize('n, c, h, w, groups, s', CASES)
-def test_gradcheck(n, c, h, w, groups, s):
+def test_gradcheck(n, c, h, w, groups, s, memory_format):
     x, o = inputs(n, c, h, w, groups, s, spread=0.3, dtype=torch.float64)
     # central differences need a function that is smooth: keep clear of the pixel centres
     o = torch.where(o.frac().abs() < 0.05, o + 0.1, o)
-    assert gradcheck(lambda x, o: point_sample(x, o, s, groups),
-                     (x.requires_grad_(), o.requires_grad_()))
+    assert gradcheck(
+        lambda x, o: point_sample(x.to(memory_format=memory_format), o, s, groups, scale=0.7),
+        (x.requires_grad_(), o.requires_grad_()))
+
+
+def test_the_start_is_a_constant():
+    x, o = inputs(1, 4, 3, 3, 2, 2, requires_grad=True)
+    start = torch.zeros(1, 16, 1, 1, requires_grad=True)
+    point_sample(x, o, 2, 2, start=start).sum().backward()
+    assert start.grad is None and o.grad.any()
 
 
 def test_channel_order_by_hand():
@@ -45,19 +69,19 @@ def test_channel_order_by_hand():
 
 
 @pytest.mark.parametrize('s', [1, 2, 3, 4])
-def test_the_start_is_bilinear_interpolation(s, device):
+def test_the_start_is_bilinear_interpolation(s, memory_format, device):
     x = torch.randn(2, 8, 9, 13, dtype=torch.float64, device=device)
-    o = bilinear_start(s, 4).to(x).expand(2, -1, 9, 13)
+    o = torch.zeros(2, 8 * s * s, 9, 13, device=device)
     torch.testing.assert_close(
-        point_sample(x, o, s, 4),
+        point_sample(x.to(memory_format=memory_format), o, s, 4, start=bilinear_start(s, 4).to(x)),
         F.interpolate(x, scale_factor=s, mode='bilinear', align_corners=False),
         atol=1e-6, rtol=1e-6)  # the start itself is float32
 
 
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
 @pytest.mark.parametrize('width', [128, 1024, 2048, 4096])
-def test_half_precision_keeps_positions(dtype, width, device):
-    x = torch.randn(1, 4, 2, width, device=device).to(dtype)
+def test_half_precision_keeps_positions(dtype, width, memory_format, device):
+    x = torch.randn(1, 4, 2, width, device=device).to(dtype, memory_format=memory_format)
     o = bilinear_start(2, 1).to(x).expand(1, -1, 2, width)
     y = point_sample(x, o, 2, 1)
     expected = F.interpolate(x.double(), scale_factor=2, mode='bilinear', align_corners=False)
@@ -65,24 +89,132 @@ def test_half_precision_keeps_positions(dtype, width, device):
     torch.testing.assert_close(y.double(), expected, rtol=torch.finfo(dtype).eps, atol=2e-3)
 
 
-def test_memory_format_is_the_callers():
+@pytest.mark.parametrize('dtype', [torch.float64, torch.float32, torch.float16, torch.bfloat16])
+def test_dtype_and_memory_format_are_the_callers(dtype, memory_format, device):
+    x, o = inputs(2, 8, 4, 6, 2, 2, dtype=dtype, device=device)
+    feature = x.to(memory_format=memory_format).requires_grad_()
+    y = point_sample(feature, o.requires_grad_(), 2, 2)
+    assert y.is_contiguous(memory_format=memory_format)
+    torch.testing.assert_close(y, point_sample(x.double(), o.double(), 2, 2).to(dtype))
+    y.sum().backward()
+    assert (feature.grad.dtype, o.grad.dtype) == (dtype, dtype)
+    assert feature.grad.is_contiguous(memory_format=memory_format)
+
+
+@pytest.mark.parametrize('channels, way', [(16, bilinear_rows), (14, bilinear_grid)])
+def test_channels_last_goes_by_pixels_where_groups_are_wide(channels, way):
+    x, o = inputs(1, channels, 3, 4, 2, 2)
+    o = o.unflatten(1, (2, 2, 2, 2))
+    assert bilinear_cpu._way_for(x, o) is bilinear_grid
+    assert bilinear_cpu._way_for(x.to(memory_format=torch.channels_last), o) is way
+
+
+def test_many_rows_are_indexed_in_64_bits(monkeypatch):
+    x, o = inputs(2, 8, 3, 4, 1, 2)
+    x = x.to(memory_format=torch.channels_last)
+    y = point_sample(x, o, 2)
+    monkeypatch.setattr(bilinear_rows, '_WIDE', 0)
+    torch.testing.assert_close(point_sample(x, o, 2), y)
+
+
+def test_any_strides():
     x, o = inputs(2, 8, 4, 6, 2, 2)
-    y = point_sample(x.to(memory_format=torch.channels_last), o, 2, 2)
-    assert y.is_contiguous(memory_format=torch.channels_last)
-    torch.testing.assert_close(y, point_sample(x, o, 2, 2))
+    expected = point_sample(x, o, 2, 2)
+    gaps = [torch.stack((z, z), -1)[..., 0].mT.contiguous().mT for z in (x, o)]
+    torch.testing.assert_close(point_sample(*gaps, 2, 2), expected)
+    o = o[..., :1].expand(-1, -1, -1, 6).requires_grad_()
+    assert torch.autograd.grad(point_sample(x, o, 2, 2).sum(), o)[0].shape == o.shape
 
 
-def test_empty_batch(device):
+def test_a_nan_stays_in_its_neighbourhood(memory_format):
+    x = torch.randn(1, 2, 5, 5)
+    x[0, 0, 2, 2] = torch.nan
+    y = point_sample(x.to(memory_format=memory_format), torch.full((1, 8, 5, 5), 0.25), 2)
+    bad = torch.zeros(1, 2, 10, 10, dtype=torch.bool)
+    bad[0, 0, 2:6, 2:6] = True
+    assert torch.equal(y.isnan(), bad)
+
+
+def test_a_border_pixel_is_read_without_its_neighbour(memory_format):
+    x = torch.randn(1, 2, 3, 3)
+    x[..., 1, 1] = torch.inf
+    y = point_sample(x.to(memory_format=memory_format), torch.full((1, 2, 3, 3), 9.), 1)
+    torch.testing.assert_close(y, x[..., -1:, -1:].expand_as(x))
+
+
+def test_an_offset_that_is_not_a_number_harms_no_other(memory_format):
+    x, o = inputs(1, 2, 3, 4, 1, 1)
+    expected = point_sample(x, o, 1)
+    expected[..., 1, 2] = x[..., 0, 0]
+    o[0, :, 1, 2] = torch.nan
+    x, o = x.to(memory_format=memory_format).requires_grad_(), o.requires_grad_()
+    y = point_sample(x, o, 1)
+    torch.testing.assert_close(y, expected)
+    y.sum().backward()
+    assert o.grad.isfinite().all() and not o.grad[..., 1, 2].any()
+
+
+def test_empty_batch(memory_format, device):
     x, o = inputs(0, 4, 3, 3, 2, 2, device=device, requires_grad=True)
-    y = point_sample(x, o, 2, 2)
+    y = point_sample(x.to(memory_format=memory_format), o, 2, 2)
     assert y.shape == (0, 4, 6, 6)
     y.sum().backward()
+    assert x.grad.shape == x.shape and o.grad.shape == o.shape
 
 
-def test_far_outside_reads_the_border(device):
-    x = torch.randn(1, 1, 3, 4, device=device)
+def test_far_outside_reads_the_border(memory_format, device):
+    x = torch.randn(1, 1, 3, 4, device=device).to(memory_format=memory_format)
     o = torch.full((1, 2, 3, 4), 1e4, device=device)
     torch.testing.assert_close(point_sample(x, o, 1), x[..., -1:, -1:].expand_as(x))
+
+
+def test_a_compiled_graph_gives_the_same(memory_format):
+    compiled = torch.compile(lambda x, o: point_sample(x, o, 2, 2, scale=0.5), fullgraph=True,
+                             dynamic=True, backend='aot_eager')
+    for size in [(5, 3), (6, 7)]:
+        x, o = inputs(2, 4, *size, 2, 2, requires_grad=True)
+        feature = x.to(memory_format=memory_format)
+        y, expected = compiled(feature, o), point_sample(feature, o, 2, 2, scale=0.5)
+        assert y.is_contiguous(memory_format=memory_format)
+        torch.testing.assert_close(y, expected)
+        grad = torch.randn_like(y)
+        torch.testing.assert_close(torch.autograd.grad(y, (x, o), grad),
+                                   torch.autograd.grad(expected, (x, o), grad))
+
+
+class Sampling(torch.nn.Module):
+
+    def forward(self, x, o, start):
+        return point_sample(x, o, 2, 2, scale=0.5, start=start)
+
+
+def test_a_compiled_graph_holds_the_operator_an_exported_one_does_not():
+    args = (*inputs(1, 4, 3, 5, 2, 2), bilinear_start(2, 2))
+    graphs = []
+    compiled = torch.compile(Sampling(), fullgraph=True,
+                             backend=lambda graph, _: graphs.append(graph) or graph)
+    torch.testing.assert_close(compiled(*args), Sampling()(*args))
+    exported = torch.export.export(Sampling(), args)
+    torch.testing.assert_close(exported.module()(*args), Sampling()(*args))
+    assert [any('sample_cells' in str(node.target) for node in graph.graph.nodes)
+            for graph in (*graphs, exported.graph_module)] == [True, False]
+
+
+def test_the_operator_is_registered_as_pytorch_asks(memory_format):
+    x, o = inputs(2, 4, 3, 5, 2, 2)
+    args = (x.to(memory_format=memory_format).requires_grad_(),
+            o.unflatten(1, (2, 2, 2, 2)).requires_grad_())
+    for start in (None, torch.randn(2, 2, 2, 2)):
+        torch.library.opcheck(torch.ops.mmdyup.sample_cells.default, (*args, start, 0.5))
+
+
+def test_memory_beyond_input_and_output(memory_format):
+    x, o = inputs(1, 256, 24, 24, 4, 2, requires_grad=True)
+    x = x.detach().to(memory_format=memory_format).requires_grad_()
+    y = point_sample(x, o, 2, 4)
+    assert peak_bytes(lambda: point_sample(x, o, 2, 4), 'cpu') < 1.3 * y.nbytes
+    assert peak_bytes(lambda: torch.autograd.grad(y, (x, o), y.detach(), retain_graph=True),
+                      'cpu') < 1.1 * y.nbytes
 
 
 def test_errors_say_what_to_do():
@@ -93,6 +225,8 @@ def test_errors_say_what_to_do():
         (TypeError, 'scale_factor must be an integer', (x, o, '2', 2)),
         (TypeError, 'offsets must be a floating', (x, o.int(), 2, 2)),
         (ValueError, 'backend must be one of auto, native', (x, o, 2, 2, 'mmcv')),
+        (TypeError, 'scale must be a number', (x, o, 2, 2, 'auto', torch.ones(()))),
+        (ValueError, r'start must have the shape \(1, 16, 1, 1\)', (x, o, 2, 2, 'auto', 1., o)),
     ]:
         with pytest.raises(kind, match=match):
             point_sample(*args)

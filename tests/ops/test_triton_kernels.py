@@ -33,7 +33,9 @@ def make(op, n, c, h, w, groups, k, s, **options):
     if op == 'carafe':
         run, others = partial(carafe, groups=groups), [randn(n, groups * k * k, s * h, s * w)]
     elif op == 'point_sample':
-        run, others = partial(point_sample, groups=groups), [randn(n, 2 * groups * s * s, h, w)]
+        places = 2 * groups * s * s
+        run = partial(point_sample, groups=groups, scale=0.3, start=randn(1, places, 1, 1))
+        others = [randn(n, places, h, w)]
     else:
         run = partial(expand_and_reassemble, groups=groups)
         others = [randn(n, groups * k * k, h, w), randn(n, 2 * groups, s * h, s * w)]
@@ -219,6 +221,8 @@ def test_a_compiled_graph_holds_one_operator_and_gives_the_same(op, device):
 def test_registered_as_pytorch_asks(op, device):
     run, args = make(op, 1, 2, 1, 2, 1, 1, 2, device=device)
     run(*args, backend='triton')
-    ratio_and_groups = (2, 1) if op == 'point_sample' else (1, 1, 2)
+    others = (1, 1, 2)  # kernel size, groups, ratio
+    if op == 'point_sample':
+        others = (torch.zeros(2, 1, 2, 2, device=device), 2, 1, 0.3)
     torch.library.opcheck(getattr(torch.ops.mmdyup, f'triton_{op}').default,
-                          (*in_format(args, FORMATS[1]), *ratio_and_groups))
+                          (*in_format(args, FORMATS[1]), *others))

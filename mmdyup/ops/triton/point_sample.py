@@ -33,25 +33,35 @@ _ELEMENTS = 2048
 
 
 @triton.jit
-def find_offsets(o, image, group, u, v, strides, S: tl.constexpr):
+def find_place(group, u, v, S: tl.constexpr):
+    """The output positions' (u, v) channel among the columns' offsets."""
+    return group * S * S + u % S * S + v % S
+
+
+@triton.jit
+def find_offsets(o, image, place, u, v, strides, S: tl.constexpr):
     """Where the columns' offsets of the output positions (u, v) lie."""
-    place = group * S * S + u % S * S + v % S
     return o + (image * strides[0] + place * strides[1] + u // S * strides[2] +
                 v // S * strides[3])
 
 
 @triton.jit
-def load_positions(o, image, group, groups, u, v, mask, strides, S: tl.constexpr,
-                   DTYPE: tl.constexpr):
+def load_positions(o, start, image, group, groups, u, v, mask, strides, S: tl.constexpr,
+                   SCALE: tl.constexpr, HAS_START: tl.constexpr, DTYPE: tl.constexpr):
     """Columns and rows of the samples for the output positions (u, v)."""
-    o = find_offsets(o, image, group, u, v, strides, S)
-    column = v // S + tl.load(o, mask=mask, other=0.0).to(DTYPE)
-    row = u // S + tl.load(o + groups * S * S * strides[1], mask=mask, other=0.0).to(DTYPE)
+    place, axis = find_place(group, u, v, S), groups * S * S
+    o = find_offsets(o, image, place, u, v, strides, S)
+    column = v // S + SCALE * tl.load(o, mask=mask, other=0.0).to(DTYPE)
+    row = u // S + SCALE * tl.load(o + axis * strides[1], mask=mask, other=0.0).to(DTYPE)
+    if HAS_START:
+        column += tl.load(start + place).to(DTYPE)
+        row += tl.load(start + axis + place).to(DTYPE)
     return column, row
 
 
 @triton.jit
-def sample_kernel(x, o, y, groups, h, w, x_strides, o_strides, y_strides, S: tl.constexpr,
+def sample_kernel(x, o, start, y, groups, h, w, x_strides, o_strides, y_strides,
+                  S: tl.constexpr, SCALE: tl.constexpr, HAS_START: tl.constexpr,
                   CHANNELS: tl.constexpr, BLOCK_C: tl.constexpr, BLOCK_V: tl.constexpr,
                   CHANNEL_AXIS: tl.constexpr, DTYPE: tl.constexpr, INDEX: tl.constexpr):
     """y, for some channels and columns of a row."""
@@ -64,7 +74,8 @@ def sample_kernel(x, o, y, groups, h, w, x_strides, o_strides, y_strides, S: tl.
     mask_v = v < w * S
     mask = mask_v & (c < CHANNELS)
 
-    column, row = load_positions(o, image, group, groups, u, v, mask_v, o_strides, S, DTYPE)
+    column, row = load_positions(o, start, image, group, groups, u, v, mask_v, o_strides, S, SCALE,
+                                 HAS_START, DTYPE)
     corners = find_corners(column, row, h, w, x_strides, INDEX)
     x += image * x_strides[0] + (group * CHANNELS + c) * x_strides[1]
     y += image * y_strides[0] + (group * CHANNELS + c) * y_strides[1]
@@ -73,8 +84,9 @@ def sample_kernel(x, o, y, groups, h, w, x_strides, o_strides, y_strides, S: tl.
 
 
 @triton.jit
-def sample_backward_kernel(x, grad_x, o, grad_o, grad_y, groups, h, w, x_strides,
+def sample_backward_kernel(x, grad_x, o, start, grad_o, grad_y, groups, h, w, x_strides,
                            o_strides, grad_o_strides, y_strides, S: tl.constexpr,
+                           SCALE: tl.constexpr, HAS_START: tl.constexpr,
                            CHANNELS: tl.constexpr, BLOCK_C: tl.constexpr, BLOCK_V: tl.constexpr,
                            CHANNEL_AXIS: tl.constexpr, DTYPE: tl.constexpr, INDEX: tl.constexpr):
     """grad_o for some columns of a row, and their part of grad_x, which lies like x."""
@@ -85,7 +97,8 @@ def sample_backward_kernel(x, grad_x, o, grad_o, grad_y, groups, h, w, x_strides
                      CHANNEL_AXIS)
     mask_v = v < w * S
 
-    column, row = load_positions(o, image, group, groups, u, v, mask_v, o_strides, S, DTYPE)
+    column, row = load_positions(o, start, image, group, groups, u, v, mask_v, o_strides, S, SCALE,
+                                 HAS_START, DTYPE)
     corners = find_corners(column, row, h, w, x_strides, INDEX)
     grad_y += image * y_strides[0] + group * CHANNELS * y_strides[1] + u * y_strides[2]
     first = image * x_strides[0] + group * CHANNELS * x_strides[1]
@@ -99,35 +112,41 @@ def sample_backward_kernel(x, grad_x, o, grad_o, grad_y, groups, h, w, x_strides
                                                      corners, mask, DTYPE)
         grad_column += by_column
         grad_row += by_row
-    grad_column = tl.sum(grad_column, CHANNEL_AXIS, keep_dims=True) * clamp_slope(column, w)
-    grad_row = tl.sum(grad_row, CHANNEL_AXIS, keep_dims=True) * clamp_slope(row, h)
-    grad_o = find_offsets(grad_o, image, group, u, v, grad_o_strides, S)
-    tl.store(grad_o, grad_column, mask=mask_v)
-    tl.store(grad_o + groups * S * S * grad_o_strides[1], grad_row, mask=mask_v)
+    grad_column = SCALE * tl.sum(grad_column, CHANNEL_AXIS, keep_dims=True)
+    grad_row = SCALE * tl.sum(grad_row, CHANNEL_AXIS, keep_dims=True)
+    grad_o = find_offsets(grad_o, image, find_place(group, u, v, S), u, v, grad_o_strides, S)
+    tl.store(grad_o, grad_column * clamp_slope(column, w), mask=mask_v)
+    tl.store(grad_o + groups * S * S * grad_o_strides[1], grad_row * clamp_slope(row, h),
+             mask=mask_v)
 
 
 @torch.library.custom_op('mmdyup::triton_point_sample', mutates_args=())
-def point_sample(x: Tensor, offsets: Tensor, scale_factor: int, groups: int) -> Tensor:
-    """See :func:`mmdyup.ops.point_sample`; arguments are taken as checked."""
+def point_sample(x: Tensor, offsets: Tensor, start: Tensor | None, scale_factor: int, groups: int,
+                 scale: float) -> Tensor:
+    """See :func:`mmdyup.ops.point_sample`; arguments are taken as checked.
+
+    ``start`` is (2, groups, s, s) without gaps in memory.
+    """
     n, c, h, w = x.shape
     s, y = scale_factor, empty_upsampled(x, scale_factor)
     tile = choose_tile(c // groups, s * w, is_channels_last(x), _ELEMENTS)
     programs = (n * groups * s * h * triton.cdiv(s * w, tile['BLOCK_V']) *
                 triton.cdiv(c // groups, tile['BLOCK_C']))
-    launch(sample_kernel, programs, x, offsets, y, groups, h, w, x.stride(),
-           offsets.stride(), y.stride(), S=s, **tile,
+    launch(sample_kernel, programs, x, offsets, start, y, groups, h, w, x.stride(),
+           offsets.stride(), y.stride(), S=s, SCALE=scale, HAS_START=start is not None, **tile,
            **choose_numbers(compute_dtype(x), x, offsets, y))
     return y
 
 
 @point_sample.register_fake
-def _empty_result(x, offsets, scale_factor, groups):
+def _empty_result(x, offsets, start, scale_factor, groups, scale):
     return empty_upsampled(x, scale_factor)
 
 
 @torch.library.custom_op('mmdyup::triton_point_sample_backward', mutates_args=())
-def _point_sample_backward(grad_y: Tensor, x: Tensor, offsets: Tensor, scale_factor: int,
-                           groups: int) -> tuple[Tensor, Tensor]:
+def _point_sample_backward(grad_y: Tensor, x: Tensor, offsets: Tensor, start: Tensor | None,
+                           scale_factor: int, groups: int,
+                           scale: float) -> tuple[Tensor, Tensor]:
     alert_not_deterministic("point_sample's backward pass with backend='triton'")
     n, c, h, w = x.shape
     s, dtype = scale_factor, compute_dtype(x)
@@ -135,14 +154,15 @@ def _point_sample_backward(grad_y: Tensor, x: Tensor, offsets: Tensor, scale_fac
     grad_o = torch.empty_like(offsets)
     tile = choose_tile(c // groups, s * w, is_channels_last(x), _ELEMENTS)
     programs = n * groups * s * h * triton.cdiv(s * w, tile['BLOCK_V'])
-    launch(sample_backward_kernel, programs, x, grad_x, offsets, grad_o, grad_y,
+    launch(sample_backward_kernel, programs, x, grad_x, offsets, start, grad_o, grad_y,
            groups, h, w, x.stride(), offsets.stride(), grad_o.stride(), grad_y.stride(), S=s,
-           **tile, **choose_numbers(dtype, x, offsets, grad_o, grad_y))
+           SCALE=scale, HAS_START=start is not None, **tile,
+           **choose_numbers(dtype, x, offsets, grad_o, grad_y))
     return grad_x.to(x.dtype), grad_o
 
 
 @_point_sample_backward.register_fake
-def _empty_gradients(grad_y, x, offsets, scale_factor, groups):
+def _empty_gradients(grad_y, x, offsets, start, scale_factor, groups, scale):
     return zeros_to_add_to(x, x.dtype)[1], torch.empty_like(offsets)
 
 

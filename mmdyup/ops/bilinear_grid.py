@@ -1,0 +1,51 @@
+"""Bilinear samples channel by channel, by PyTorch's grid_sample: for contiguous maps."""
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .dtypes import compute_dtype, memory_format_of
+from .positions import units, write_positions
+
+_BILINEAR, _BORDER = 0, 1
+
+
+def sample(x: Tensor, offsets: Tensor, start: Tensor | None, scale: float) -> Tensor:
+    """See :func:`mmdyup.ops.bilinear.sample_around_cells`."""
+    maps, grid = _maps_and_grid(x, offsets, start, scale)
+    y = F.grid_sample(maps, grid, mode='bilinear', padding_mode='border', align_corners=False)
+    y = y.reshape(*x.shape[:2], *y.shape[2:])
+    return y.to(x.dtype, memory_format=memory_format_of(x))
+
+
+def sample_backward(grad_y: Tensor, x: Tensor, offsets: Tensor, start: Tensor | None,
+                    scale: float, grad_offsets: Tensor) -> Tensor:
+    """The gradient of ``x``; that of the offsets is written to ``grad_offsets``."""
+    maps, grid = _maps_and_grid(x, offsets, start, scale)
+    # what grid_sample reads at 0, its backward pass would look for outside of the map, and crash
+    grid.nan_to_num_(nan=-1)
+    grad_y = grad_y.to(grid.dtype).reshape(*maps.shape[:2], *grad_y.shape[2:])
+    grad_x, grad_grid = torch.ops.aten.grid_sampler_2d_backward(
+        grad_y, maps, grid, _BILINEAR, _BORDER, False, [True, True])
+    grad_grid = _as_cells(grad_grid.movedim(-1, 1), offsets)
+    for axis, unit in enumerate(units(offsets, normalize=True)):
+        torch.mul(grad_grid[:, axis], scale * unit, out=grad_offsets[:, axis])
+    return grad_x.reshape(x.shape).to(x.dtype, memory_format=memory_format_of(x))
+
+
+def _maps_and_grid(x: Tensor, offsets: Tensor, start: Tensor | None,
+                   scale: float) -> tuple[Tensor, Tensor]:
+    """(N·groups, C/groups, H, W) and (N·groups, sH, sW, 2)."""
+    n, c, h, w = x.shape
+    groups, s = offsets.shape[2:4]
+    dtype = compute_dtype(x)
+    # grid_sample reads a grid whose columns lie side by side as fast as one of pairs
+    grid = torch.empty(n * groups, 2, s * h, s * w, dtype=dtype)
+    write_positions(_as_cells(grid, offsets), offsets, start, scale, normalize=True)
+    return x.to(dtype).reshape(n * groups, c // groups, h, w), grid.movedim(1, -1)
+
+
+def _as_cells(grid: Tensor, offsets: Tensor) -> Tensor:
+    """(N·groups, 2, sH, sW) as (N, 2, groups, s, s, H, W), a view."""
+    n, _, groups, s, _, h, w = offsets.shape
+    return grid.unflatten(0, (n, groups)).unflatten(4, (w, s)).unflatten(3, (h, s)).permute(
+        0, 2, 1, 4, 6, 3, 5)
