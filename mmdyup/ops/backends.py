@@ -1,11 +1,14 @@
 """Which implementation of an operator runs: decided here and nowhere else.
 
-The environment variable ``MMDYUP_BACKEND`` replaces 'auto' by the backend it names, for operators
-that have it.
+'auto' takes what the environment variable ``MMDYUP_BACKEND`` names, where the operator has it and
+it can run; else mmcv's compiled operator, where that can run; else the native way. It takes
+Triton's kernels only by the variable, until their times on a GPU are known
+(docs/benchmarks/h200.md).
 """
 import functools
 import importlib.util
 import os
+import warnings
 
 import torch
 from torch import Tensor
@@ -17,6 +20,11 @@ BACKENDS = {
     'expand_and_reassemble': ('mmcv', 'native', 'reference', 'triton'),
     'neighborhood_scores': ('native', 'reference'),
 }
+
+_WARNED: set[str] = set()
+
+# as torch.compile asks
+_OLDEST_CAPABILITY = (7, 0)
 
 HAS_TRITON = importlib.util.find_spec('triton') is not None
 
@@ -32,17 +40,14 @@ def choose_backend(op: str, backend: str, x: Tensor) -> str:
     Raises:
         ValueError: There is no such backend, or it cannot run for this feature here.
     """
-    instead = "use backend='auto'"
     if backend == 'auto':
-        backend, instead = _preferred_backend(op), 'unset MMDYUP_BACKEND'
-    if backend == 'auto':
-        return 'mmcv' if 'mmcv' in BACKENDS[op] and not _why_not_mmcv(x) else 'native'
+        return _choose_by_rule(op, x)
     if backend not in BACKENDS[op]:
         raise ValueError(f'backend must be one of auto, {", ".join(BACKENDS[op])} for {op}, but it '
                          f'is {backend!r}.')
-    reason = _WHY_NOT[backend](x) if backend in _WHY_NOT else ''
+    reason = _why_not(backend, x)
     if reason:
-        raise ValueError(f'backend={backend!r} cannot run here: {reason}; {instead}.')
+        raise ValueError(f"backend={backend!r} cannot run here: {reason}; use backend='auto'.")
     return backend
 
 
@@ -79,15 +84,37 @@ def is_exported() -> bool:
     return is_traced() and not torch.compiler.is_dynamo_compiling()
 
 
-def _preferred_backend(op: str) -> str:
-    backend = os.environ.get('MMDYUP_BACKEND', 'auto')
-    if backend in BACKENDS[op]:
-        return backend
+@torch.compiler.assume_constant_result  # else it would break a compiled graph
+def warn_once(text: str) -> None:
+    """Warns of what changes how fast a program is, but not what it computes."""
+    if text not in _WARNED:
+        _WARNED.add(text)
+        warnings.warn(text, stacklevel=3)
+
+
+@torch.compiler.assume_constant_result
+def _is_too_old_for_triton(device: torch.device) -> bool:
+    return torch.cuda.get_device_capability(device) < _OLDEST_CAPABILITY
+
+
+def _choose_by_rule(op: str, x: Tensor) -> str:
+    wanted = os.environ.get('MMDYUP_BACKEND', 'auto')
     known = sorted({name for backends in BACKENDS.values() for name in backends})
-    if backend not in ('auto', *known):
+    if wanted not in ('auto', *known):
         raise ValueError(f'MMDYUP_BACKEND must be one of auto, {", ".join(known)}, but it is '
-                         f'{backend!r}.')
-    return 'auto'
+                         f'{wanted!r}.')
+    chosen = 'mmcv' if 'mmcv' in BACKENDS[op] and not _why_not('mmcv', x) else 'native'
+    if wanted not in BACKENDS[op]:
+        return chosen
+    reason = _why_not(wanted, x)
+    if reason:
+        warn_once(f'MMDYUP_BACKEND={wanted} cannot run {op} here: {reason}; {chosen} runs instead.')
+    return chosen if reason else wanted
+
+
+def _why_not(backend: str, x: Tensor) -> str:
+    """Why ``backend`` cannot run for the feature ``x``; empty where it can."""
+    return _WHY_NOT[backend](x) if backend in _WHY_NOT else ''
 
 
 def _why_not_mmcv(x: Tensor) -> str:
@@ -107,6 +134,8 @@ def _why_not_triton(x: Tensor) -> str:
         return 'Triton is not installed'
     if not x.is_cuda and not triton_is_interpreted():
         return f'Triton has code for CUDA, but the feature is on {x.device.type}'
+    if x.is_cuda and _is_too_old_for_triton(x.device):
+        return 'Triton needs a GPU of compute capability {}.{} or above'.format(*_OLDEST_CAPABILITY)
     return 'a graph that leaves Python cannot hold its kernels' if is_exported() else ''
 
 

@@ -33,13 +33,10 @@ def _empty_result(x, offsets, start, scale):
 @torch.library.custom_op('mmdyup::sample_cells_backward', mutates_args=())
 def _sample_cells_backward(grad_y: Tensor, x: Tensor, offsets: Tensor, start: Tensor | None,
                            scale: float) -> tuple[Tensor, Tensor]:
-    grad_offsets = torch.empty_like(offsets)
     if not x.numel():
-        return torch.empty_like(x), grad_offsets
+        return torch.empty_like(x), torch.empty_like(offsets)
     with torch.autocast('cpu', enabled=False):
-        grad_x = _way_for(x, offsets).sample_backward(grad_y, x, offsets, start, scale,
-                                                      grad_offsets)
-    return grad_x, grad_offsets
+        return _way_for(x, offsets).sample_backward(grad_y, x, offsets, start, scale)
 
 
 @_sample_cells_backward.register_fake

@@ -18,8 +18,8 @@ def sample(x: Tensor, offsets: Tensor, start: Tensor | None, scale: float) -> Te
 
 
 def sample_backward(grad_y: Tensor, x: Tensor, offsets: Tensor, start: Tensor | None,
-                    scale: float, grad_offsets: Tensor) -> Tensor:
-    """The gradient of ``x``; that of the offsets is written to ``grad_offsets``."""
+                    scale: float) -> tuple[Tensor, Tensor]:
+    """The gradients of ``x`` and of the offsets."""
     maps, grid = _maps_and_grid(x, offsets, start, scale)
     # what grid_sample reads at 0, its backward pass would look for outside of the map, and crash
     grid.nan_to_num_(nan=-1)
@@ -27,9 +27,11 @@ def sample_backward(grad_y: Tensor, x: Tensor, offsets: Tensor, start: Tensor | 
     grad_x, grad_grid = torch.ops.aten.grid_sampler_2d_backward(
         grad_y, maps, grid, _BILINEAR, _BORDER, False, [True, True])
     grad_grid = _as_cells(grad_grid.movedim(-1, 1), offsets)
+    grad_offsets = torch.empty_like(offsets)
     for axis, unit in enumerate(units(offsets, normalize=True)):
         torch.mul(grad_grid[:, axis], scale * unit, out=grad_offsets[:, axis])
-    return grad_x.reshape(x.shape).to(x.dtype, memory_format=memory_format_of(x))
+    grad_x = grad_x.reshape(x.shape).to(x.dtype, memory_format=memory_format_of(x))
+    return grad_x, grad_offsets
 
 
 def _maps_and_grid(x: Tensor, offsets: Tensor, start: Tensor | None,
@@ -39,7 +41,7 @@ def _maps_and_grid(x: Tensor, offsets: Tensor, start: Tensor | None,
     groups, s = offsets.shape[2:4]
     dtype = compute_dtype(x)
     # grid_sample reads a grid whose columns lie side by side as fast as one of pairs
-    grid = torch.empty(n * groups, 2, s * h, s * w, dtype=dtype)
+    grid = torch.empty(n * groups, 2, s * h, s * w, dtype=dtype, device=x.device)
     write_positions(_as_cells(grid, offsets), offsets, start, scale, normalize=True)
     return x.to(dtype).reshape(n * groups, c // groups, h, w), grid.movedim(1, -1)
 

@@ -25,8 +25,8 @@ def sample(x: Tensor, offsets: Tensor, start: Tensor | None, scale: float) -> Te
 
 
 def sample_backward(grad_y: Tensor, x: Tensor, offsets: Tensor, start: Tensor | None,
-                    scale: float, grad_offsets: Tensor) -> Tensor:
-    """The gradient of ``x``; that of the offsets is written to ``grad_offsets``."""
+                    scale: float) -> tuple[Tensor, Tensor]:
+    """The gradients of ``x`` and of the offsets."""
     n, c, h, w = x.shape
     groups = offsets.shape[2]
     positions = _positions(x, offsets, start, scale)
@@ -38,9 +38,10 @@ def sample_backward(grad_y: Tensor, x: Tensor, offsets: Tensor, start: Tensor | 
 
     nw, ne, sw, se = _score(grad_rows, rows, corners).unbind(1)
     by_fraction = torch.stack((torch.lerp(ne - nw, se - sw, fy), torch.lerp(sw - nw, se - ne, fx)))
+    grad_offsets = torch.empty_like(offsets)
     torch.mul(_as_cells(by_fraction.view_as(slope)), _as_cells(slope), out=grad_offsets)
     grad_x = _gather(grad_rows, corners, _weights(fx, fy), len(rows))
-    return grad_x.to(x.dtype).view(n, h, w, c).permute(0, 3, 1, 2)
+    return grad_x.to(x.dtype).view(n, h, w, c).permute(0, 3, 1, 2), grad_offsets
 
 
 def _rows(large: Tensor, groups: int) -> Tensor:

@@ -26,7 +26,7 @@ def _empty_result(x, kernels, kernel_size, groups, scale_factor):
 
 
 @torch.library.custom_op('mmdyup::reassemble_backward', mutates_args=())
-def _reassemble_backward(grad_y: Tensor, x: Tensor, kernels: Tensor, kernel_size: int, groups: int,
+def reassemble_backward(grad_y: Tensor, x: Tensor, kernels: Tensor, kernel_size: int, groups: int,
                         scale_factor: int) -> tuple[Tensor, Tensor]:
     grad_x, grad_kernels = torch.empty_like(x), torch.empty_like(kernels)
     dtype = compute_dtype(x, kernels)
@@ -36,10 +36,10 @@ def _reassemble_backward(grad_y: Tensor, x: Tensor, kernels: Tensor, kernel_size
     return grad_x, grad_kernels
 
 
-@_reassemble_backward.register_fake
+@reassemble_backward.register_fake
 def _empty_gradients(grad_y, x, kernels, kernel_size, groups, scale_factor):
     return torch.empty_like(x), torch.empty_like(kernels)
 
 
 # the backward pass walks the same blocks anew
-register_backward(reassemble, _reassemble_backward)
+register_backward(reassemble, reassemble_backward)

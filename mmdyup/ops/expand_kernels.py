@@ -39,5 +39,10 @@ def expand_kernels(kernels: Tensor, offsets: Tensor, scale_factor: int = 2, grou
     check_same_device(kernels, offsets=offsets)
     if choose_backend('expand_kernels', backend, kernels) == 'reference':
         return reference.expand_kernels(kernels, offsets, scale_factor, groups)
+    return sample_around_cells(kernels, pairs_as_cells(offsets, scale_factor, groups))
+
+
+def pairs_as_cells(offsets: Tensor, scale_factor: int, groups: int) -> Tensor:
+    """(N, 2·groups, sH, sW), pairs group by group, as (N, 2, groups, s, s, H, W), a view."""
     pairs = split_cells(offsets, scale_factor).unflatten(1, (groups, 2))
-    return sample_around_cells(kernels, pairs.permute(0, 2, 1, 4, 6, 3, 5))
+    return pairs.permute(0, 2, 1, 4, 6, 3, 5)

@@ -1,7 +1,9 @@
+from types import SimpleNamespace
+
 import pytest
 import torch
 
-from mmdyup.ops import backends, carafe, neighborhood_scores, point_sample
+from mmdyup.ops import backends, carafe, neighborhood_scores
 
 NO_GPU = pytest.mark.skipif(torch.cuda.is_available(), reason='there is a CUDA device')
 X, M = torch.randn(1, 4, 3, 3), torch.randn(1, 9, 6, 6)
@@ -23,9 +25,29 @@ def test_triton_where_it_cannot_run(missing, reason, monkeypatch):
     monkeypatch.delenv('TRITON_INTERPRET', raising=False)
     with pytest.raises(ValueError, match=f"cannot run here: {reason}; use backend='auto'"):
         carafe(X, M, backend='triton')
-    monkeypatch.setenv('MMDYUP_BACKEND', 'triton')
-    with pytest.raises(ValueError, match=f'cannot run here: {reason}; unset MMDYUP_BACKEND'):
-        point_sample(X, torch.zeros(1, 8, 3, 3))
+
+
+@pytest.mark.parametrize('wanted, reason', [('triton', 'Triton is not installed'),
+                                            ('mmcv', "mmcv's CARAFE has CUDA code only")])
+def test_what_the_environment_wants_but_cannot_run_is_replaced_with_one_warning(
+        wanted, reason, monkeypatch):
+    monkeypatch.setattr(backends, '_WARNED', set())
+    monkeypatch.setattr(backends, 'HAS_TRITON', False)
+    monkeypatch.setenv('MMDYUP_BACKEND', wanted)
+    with pytest.warns(UserWarning, match=f'MMDYUP_BACKEND={wanted} cannot run carafe here: '
+                                         f'{reason}.*; native runs instead') as caught:
+        y, again = carafe(X, M), carafe(X, M)
+    assert len(caught) == 1
+    for result in (y, again, torch.compile(carafe, fullgraph=True, backend='aot_eager')(X, M)):
+        torch.testing.assert_close(result, carafe(X, M, backend='native'))
+
+
+def test_triton_on_an_old_gpu(monkeypatch):
+    monkeypatch.setattr(backends, 'HAS_TRITON', True)
+    monkeypatch.setattr(torch.cuda, 'get_device_capability', lambda device: (6, 1))
+    on_gpu = SimpleNamespace(is_cuda=True, device=torch.device('cuda'))
+    with pytest.raises(ValueError, match=r'a GPU of compute capability 7\.0 or above'):
+        backends.choose_backend('carafe', 'triton', on_gpu)
 
 
 def test_triton_cannot_be_exported(monkeypatch):

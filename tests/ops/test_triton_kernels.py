@@ -1,10 +1,13 @@
 """On a CUDA device, or where Triton is interpreted: see test_triton_interpreted.py."""
+import warnings
 from functools import partial
 
 import pytest
 import torch
 
 pytest.importorskip('triton')
+
+from triton.runtime.errors import PTXASError  # noqa: E402
 
 from mmdyup.ops import carafe, expand_and_reassemble, point_sample  # noqa: E402
 from mmdyup.ops.backends import triton_is_interpreted  # noqa: E402
@@ -226,3 +229,44 @@ def test_registered_as_pytorch_asks(op, device):
         others = (torch.zeros(2, 1, 2, 2, device=device), 2, 1, 0.3)
     torch.library.opcheck(getattr(torch.ops.mmdyup, f'triton_{op}').default,
                           (*in_format(args, FORMATS[1]), *others))
+
+
+@pytest.mark.parametrize('op', OPS)
+@pytest.mark.parametrize('error', [PTXASError('no such instruction.'),
+                                   RuntimeError('Failed to find C compiler.')])
+def test_where_kernels_do_not_compile_pytorch_runs_with_one_warning(op, error, device,
+                                                                    monkeypatch):
+    from mmdyup.ops import backends
+    from mmdyup.ops.triton import expand_and_reassemble, fallback, point_sample, reassembly
+    calls = []
+
+    def fail(*args, **constants):
+        calls.append(args)
+        raise error
+
+    monkeypatch.setattr(backends, '_WARNED', set())
+    monkeypatch.setattr(fallback, '_failed', set())
+    for module in (expand_and_reassemble, point_sample, reassembly):
+        monkeypatch.setattr(module, 'launch', fail)
+    for memory_format in FORMATS:
+        run, args = make(op, 1, 4, 2, 3, 2, 3, 2, dtype=torch.float64, device=device)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter('always')
+            check_against_plain_loops(run, in_format(args, memory_format))
+        said = [str(w.message) for w in caught if 'Triton cannot compile' in str(w.message)]
+        # of the forward and of the backward pass, the first time alone
+        assert len(said) == (2 if memory_format == FORMATS[0] else 0)
+        assert all(op in text and str(error) in text for text in said)
+    assert len(calls) == 2
+
+
+def test_an_error_that_is_not_the_compilers_is_not_hidden(device, monkeypatch):
+    from mmdyup.ops.triton import reassembly
+
+    def fail(*args, **constants):
+        raise RuntimeError('CUDA error: an illegal memory access was encountered')
+
+    monkeypatch.setattr(reassembly, 'launch', fail)
+    run, args = make('carafe', 1, 2, 2, 2, 1, 3, 2, device=device)
+    with pytest.raises(RuntimeError, match='illegal memory access'):
+        run(*args, backend='triton')

@@ -3,7 +3,9 @@ import torch
 from torch import Tensor
 
 from ..autograd import register_backward
+from ..carafe_blockwise import reassemble, reassemble_backward
 from ..empty import empty_upsampled
+from .fallback import compiled_or_native
 from .reassembly import run_forward, run_grad_feature, run_grad_kernels
 
 
@@ -11,7 +13,9 @@ from .reassembly import run_forward, run_grad_feature, run_grad_kernels
 def carafe(x: Tensor, kernels: Tensor, kernel_size: int, groups: int,
            scale_factor: int) -> Tensor:
     """See :func:`mmdyup.ops.carafe`; arguments are taken as checked."""
-    return run_forward(x, kernels, None, kernel_size, groups, scale_factor)
+    sizes = (kernel_size, groups, scale_factor)
+    return compiled_or_native('carafe', lambda: run_forward(x, kernels, None, *sizes),
+                              lambda: reassemble(x, kernels, *sizes))
 
 
 @carafe.register_fake
@@ -23,8 +27,11 @@ def _empty_result(x, kernels, kernel_size, groups, scale_factor):
 def _carafe_backward(grad_y: Tensor, x: Tensor, kernels: Tensor, kernel_size: int, groups: int,
                      scale_factor: int) -> tuple[Tensor, Tensor]:
     sizes = (kernel_size, groups, scale_factor)
-    return (run_grad_feature(grad_y, x, kernels, None, *sizes),
-            run_grad_kernels(grad_y, x, kernels, *sizes))
+    return compiled_or_native(
+        "carafe's backward pass",
+        lambda: (run_grad_feature(grad_y, x, kernels, None, *sizes),
+                 run_grad_kernels(grad_y, x, kernels, *sizes)),
+        lambda: reassemble_backward(grad_y, x, kernels, *sizes))
 
 
 @_carafe_backward.register_fake

@@ -8,9 +8,13 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from .. import bilinear_grid
 from ..autograd import register_backward
+from ..carafe_blockwise import reassemble, reassemble_backward
 from ..dtypes import compute_dtype
 from ..empty import empty_upsampled
+from ..expand_kernels import pairs_as_cells
+from .fallback import compiled_or_native
 from .index import clamp_slope, find_corners, sample_bilinear_backward, split_index, tile_axes
 from .launch import (
     alert_not_deterministic,
@@ -72,23 +76,8 @@ def expand_backward_kernel(x, m, grad_m, o, grad_o, grad_y, groups, h, w, x_stri
     tl.store(grad_o + grad_o_strides[1], grad_row, mask=mask_v)
 
 
-@torch.library.custom_op('mmdyup::triton_expand_and_reassemble', mutates_args=())
-def expand_and_reassemble(x: Tensor, kernels: Tensor, offsets: Tensor, kernel_size: int,
-                          groups: int, scale_factor: int) -> Tensor:
-    """See :func:`mmdyup.ops.expand_and_reassemble`; arguments are taken as checked."""
-    return run_forward(x, kernels, offsets, kernel_size, groups, scale_factor)
-
-
-@expand_and_reassemble.register_fake
-def _empty_result(x, kernels, offsets, kernel_size, groups, scale_factor):
-    return empty_upsampled(x, scale_factor)
-
-
-@torch.library.custom_op('mmdyup::triton_expand_and_reassemble_backward', mutates_args=())
-def _expand_and_reassemble_backward(grad_y: Tensor, x: Tensor, kernels: Tensor, offsets: Tensor,
-                                    kernel_size: int, groups: int,
-                                    scale_factor: int) -> tuple[Tensor, Tensor, Tensor]:
-    alert_not_deterministic("expand_and_reassemble's backward pass with backend='triton'")
+def _run_backward(grad_y: Tensor, x: Tensor, kernels: Tensor, offsets: Tensor, kernel_size: int,
+                  groups: int, scale_factor: int) -> tuple[Tensor, Tensor, Tensor]:
     n, c, h, w = x.shape
     s, dtype = scale_factor, compute_dtype(x, kernels)
     grad_x = run_grad_feature(grad_y, x, kernels, offsets, kernel_size, groups, s)
@@ -101,6 +90,47 @@ def _expand_and_reassemble_backward(grad_y: Tensor, x: Tensor, kernels: Tensor, 
            grad_y.stride(), K=kernel_size, S=s, **tile,
            **choose_numbers(dtype, x, m, offsets, grad_o, grad_y))
     return grad_x, grad_m.to(kernels.dtype), grad_o
+
+
+def _run_native_backward(grad_y: Tensor, x: Tensor, kernels: Tensor, offsets: Tensor,
+                         kernel_size: int, groups: int,
+                         scale_factor: int) -> tuple[Tensor, Tensor, Tensor]:
+    cells = pairs_as_cells(offsets, scale_factor, groups)
+    large = bilinear_grid.sample(kernels, cells, None, 1.0)
+    grad_x, grad_large = reassemble_backward(grad_y, x, large, kernel_size, groups, scale_factor)
+    grad_kernels, grad_cells = bilinear_grid.sample_backward(grad_large, kernels, cells, None, 1.0)
+    grad_o = torch.empty_like(offsets)
+    pairs_as_cells(grad_o, scale_factor, groups).copy_(grad_cells)
+    return grad_x, grad_kernels, grad_o
+
+
+@torch.library.custom_op('mmdyup::triton_expand_and_reassemble', mutates_args=())
+def expand_and_reassemble(x: Tensor, kernels: Tensor, offsets: Tensor, kernel_size: int,
+                          groups: int, scale_factor: int) -> Tensor:
+    """See :func:`mmdyup.ops.expand_and_reassemble`; arguments are taken as checked."""
+    sizes = (kernel_size, groups, scale_factor)
+
+    def native() -> Tensor:
+        cells = pairs_as_cells(offsets, scale_factor, groups)
+        return reassemble(x, bilinear_grid.sample(kernels, cells, None, 1.0), *sizes)
+
+    return compiled_or_native('expand_and_reassemble',
+                              lambda: run_forward(x, kernels, offsets, *sizes), native)
+
+
+@expand_and_reassemble.register_fake
+def _empty_result(x, kernels, offsets, kernel_size, groups, scale_factor):
+    return empty_upsampled(x, scale_factor)
+
+
+@torch.library.custom_op('mmdyup::triton_expand_and_reassemble_backward', mutates_args=())
+def _expand_and_reassemble_backward(grad_y: Tensor, x: Tensor, kernels: Tensor, offsets: Tensor,
+                                    kernel_size: int, groups: int,
+                                    scale_factor: int) -> tuple[Tensor, Tensor, Tensor]:
+    alert_not_deterministic("expand_and_reassemble's backward pass with backend='triton'")
+    args = (grad_y, x, kernels, offsets, kernel_size, groups, scale_factor)
+    return compiled_or_native("expand_and_reassemble's backward pass",
+                              lambda: _run_backward(*args), lambda: _run_native_backward(*args))
 
 
 @_expand_and_reassemble_backward.register_fake

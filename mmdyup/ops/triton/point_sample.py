@@ -8,9 +8,11 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from .. import bilinear_grid
 from ..autograd import register_backward
 from ..dtypes import compute_dtype
 from ..empty import empty_upsampled
+from .fallback import compiled_or_native
 from .index import (
     clamp_slope,
     find_corners,
@@ -120,13 +122,8 @@ def sample_backward_kernel(x, grad_x, o, start, grad_o, grad_y, groups, h, w, x_
              mask=mask_v)
 
 
-@torch.library.custom_op('mmdyup::triton_point_sample', mutates_args=())
-def point_sample(x: Tensor, offsets: Tensor, start: Tensor | None, scale_factor: int, groups: int,
+def _run_forward(x: Tensor, offsets: Tensor, start: Tensor | None, scale_factor: int, groups: int,
                  scale: float) -> Tensor:
-    """See :func:`mmdyup.ops.point_sample`; arguments are taken as checked.
-
-    ``start`` is (2, groups, s, s) without gaps in memory.
-    """
     n, c, h, w = x.shape
     s, y = scale_factor, empty_upsampled(x, scale_factor)
     tile = choose_tile(c // groups, s * w, is_channels_last(x), _ELEMENTS)
@@ -136,6 +133,34 @@ def point_sample(x: Tensor, offsets: Tensor, start: Tensor | None, scale_factor:
            offsets.stride(), y.stride(), S=s, SCALE=scale, HAS_START=start is not None, **tile,
            **choose_numbers(compute_dtype(x), x, offsets, y))
     return y
+
+
+def _run_backward(grad_y: Tensor, x: Tensor, offsets: Tensor, start: Tensor | None,
+                  scale_factor: int, groups: int, scale: float) -> tuple[Tensor, Tensor]:
+    n, c, h, w = x.shape
+    s, dtype = scale_factor, compute_dtype(x)
+    x, grad_x = zeros_to_add_to(x, dtype)
+    grad_o = torch.empty_like(offsets)
+    tile = choose_tile(c // groups, s * w, is_channels_last(x), _ELEMENTS)
+    programs = n * groups * s * h * triton.cdiv(s * w, tile['BLOCK_V'])
+    launch(sample_backward_kernel, programs, x, grad_x, offsets, start, grad_o, grad_y,
+           groups, h, w, x.stride(), offsets.stride(), grad_o.stride(), grad_y.stride(), S=s,
+           SCALE=scale, HAS_START=start is not None, **tile,
+           **choose_numbers(dtype, x, offsets, grad_o, grad_y))
+    return grad_x.to(x.dtype), grad_o
+
+
+@torch.library.custom_op('mmdyup::triton_point_sample', mutates_args=())
+def point_sample(x: Tensor, offsets: Tensor, start: Tensor | None, scale_factor: int, groups: int,
+                 scale: float) -> Tensor:
+    """See :func:`mmdyup.ops.point_sample`; arguments are taken as checked.
+
+    ``start`` is (2, groups, s, s) without gaps in memory.
+    """
+    places = (2, groups, scale_factor, scale_factor)
+    return compiled_or_native(
+        'point_sample', lambda: _run_forward(x, offsets, start, scale_factor, groups, scale),
+        lambda: bilinear_grid.sample(x, offsets.unflatten(1, places), start, scale))
 
 
 @point_sample.register_fake
@@ -148,17 +173,16 @@ def _point_sample_backward(grad_y: Tensor, x: Tensor, offsets: Tensor, start: Te
                            scale_factor: int, groups: int,
                            scale: float) -> tuple[Tensor, Tensor]:
     alert_not_deterministic("point_sample's backward pass with backend='triton'")
-    n, c, h, w = x.shape
-    s, dtype = scale_factor, compute_dtype(x)
-    x, grad_x = zeros_to_add_to(x, dtype)
-    grad_o = torch.empty_like(offsets)
-    tile = choose_tile(c // groups, s * w, is_channels_last(x), _ELEMENTS)
-    programs = n * groups * s * h * triton.cdiv(s * w, tile['BLOCK_V'])
-    launch(sample_backward_kernel, programs, x, grad_x, offsets, start, grad_o, grad_y,
-           groups, h, w, x.stride(), offsets.stride(), grad_o.stride(), grad_y.stride(), S=s,
-           SCALE=scale, HAS_START=start is not None, **tile,
-           **choose_numbers(dtype, x, offsets, grad_o, grad_y))
-    return grad_x.to(x.dtype), grad_o
+    places = (2, groups, scale_factor, scale_factor)
+
+    def native() -> tuple[Tensor, Tensor]:
+        grad_x, grad_o = bilinear_grid.sample_backward(grad_y, x, offsets.unflatten(1, places),
+                                                       start, scale)
+        return grad_x, grad_o.flatten(1, 4)
+
+    return compiled_or_native(
+        "point_sample's backward pass",
+        lambda: _run_backward(grad_y, x, offsets, start, scale_factor, groups, scale), native)
 
 
 @_point_sample_backward.register_fake
