@@ -4,7 +4,6 @@ from . import reference
 from .backends import choose_backend
 from .carafe_mmcv import carafe_mmcv
 from .carafe_native import carafe_native
-from .carafe_triton import carafe_triton
 from .checks import (
     check_divides,
     check_map,
@@ -13,17 +12,17 @@ from .checks import (
     check_shape,
 )
 from .dtypes import memory_format_of
+from .softmax import softmax_kernels
 
 _IMPLEMENTATIONS = {
     'mmcv': carafe_mmcv,
     'native': carafe_native,
     'reference': reference.carafe,
-    'triton': carafe_triton,
 }
 
 
 def carafe(x: Tensor, kernels: Tensor, groups: int = 1, scale_factor: int = 2,
-           backend: str = 'auto') -> Tensor:
+           backend: str = 'auto', softmax: bool = False) -> Tensor:
     """Content-aware reassembly (CARAFE, Wang et al., ICCV 2019, equation 4).
 
     Every output position is the sum of the k×k low-resolution neighbourhood of its cell,
@@ -37,6 +36,8 @@ def carafe(x: Tensor, kernels: Tensor, groups: int = 1, scale_factor: int = 2,
         scale_factor: The upsampling ratio s, 1 or more.
         backend: 'auto' (mmcv's compiled operator on CUDA, else native, or what ``MMDYUP_BACKEND``
             names), 'mmcv', 'native', 'reference' (plain loops, for checking), or 'triton' (CUDA).
+        softmax: Whether ``kernels`` are logits, and their softmax over a group's k² the kernels;
+            Triton then never stores these in the forward pass.
 
     Returns:
         (N, C, sH, sW) in the dtype and memory format of ``x``.
@@ -46,8 +47,14 @@ def carafe(x: Tensor, kernels: Tensor, groups: int = 1, scale_factor: int = 2,
         ValueError: Shapes, groups, devices or the backend do not fit.
     """
     kernel_size = check_kernels(x, kernels, groups, scale_factor)
-    run = _IMPLEMENTATIONS[choose_backend('carafe', backend, x)]
-    return run(x, kernels, kernel_size, groups, scale_factor).to(memory_format=memory_format_of(x))
+    run = choose_backend('carafe', backend, x)
+    if run == 'triton':
+        from .triton.carafe import carafe as fused
+        return fused(x, kernels, kernel_size, groups, scale_factor, softmax)
+    if softmax:
+        kernels = softmax_kernels(kernels, groups)
+    y = _IMPLEMENTATIONS[run](x, kernels, kernel_size, groups, scale_factor)
+    return y.to(memory_format=memory_format_of(x))
 
 
 def check_kernels(x: Tensor, kernels: Tensor, groups: int, scale_factor: int) -> int:

@@ -25,6 +25,5 @@ class CARAFE(CompressedReassembly):
         xavier_init(self.channel_compressor, distribution='uniform')
         normal_init(self.content_encoder, std=0.001)
 
-    def kernels(self, x: Tensor) -> Tensor:
-        logits = self.content_encoder(self.channel_compressor(x))
-        return self.normalize(pixel_shuffle(logits, self.scale_factor))
+    def logits(self, x: Tensor) -> Tensor:
+        return pixel_shuffle(self.content_encoder(self.channel_compressor(x)), self.scale_factor)

@@ -7,7 +7,7 @@ from .reassembly import ReassemblyUpsampler
 class CompressedReassembly(ReassemblyUpsampler):
     """What CARAFE and DLU share: a compressed feature, kernels made of it, reassembly.
 
-    A subclass defines :meth:`add_encoders`, :meth:`kernels` and :meth:`reset_parameters`.
+    A subclass defines :meth:`add_encoders` and :meth:`reset_parameters` too.
 
     Args:
         in_channels: Channels C of the feature.
@@ -49,10 +49,6 @@ class CompressedReassembly(ReassemblyUpsampler):
                          padding=(self.encoder_kernel - 1) * self.encoder_dilation // 2,
                          dilation=self.encoder_dilation)
 
-    def kernels(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) to reassembly kernels (N, G·k², sH, sW) that sum to one."""
-        raise NotImplementedError
-
     def forward(self, x: Tensor, guide: Tensor | None = None) -> Tensor:
         """(N, C, H, W) to (N, C, sH, sW), in the dtype and memory format of ``x``."""
-        return self.reassemble(x, self.kernels(x))
+        return self.reassemble(x)

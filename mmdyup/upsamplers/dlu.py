@@ -4,6 +4,7 @@ from torch import Tensor
 
 from ..ops import expand_and_reassemble, expand_kernels
 from ..ops.shuffle import pixel_shuffle
+from ..ops.softmax import softmax_kernels
 from .compressed import CompressedReassembly
 
 
@@ -30,7 +31,7 @@ class DLU(CompressedReassembly):
     def kernel_space(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Small kernels (N, G·k², H, W) that sum to one, and offsets (N, 2G, sH, sW)."""
         z = self.channel_compressor(x)
-        return (self.normalize(self.kernel_space_generator(z)),
+        return (softmax_kernels(self.kernel_space_generator(z), self.up_group),
                 pixel_shuffle(self.conv_offset(z), self.scale_factor))
 
     def kernels(self, x: Tensor) -> Tensor:

@@ -56,8 +56,8 @@ class FADE(GuidedReassembly):
             if isinstance(module, nn.Conv2d):
                 xavier_init(module, distribution='uniform')
 
-    def kernels(self, x: Tensor, guide: Tensor) -> Tensor:
-        return self.normalize(self.ker_generator(x, guide))
+    def logits(self, x: Tensor, guide: Tensor) -> Tensor:
+        return self.ker_generator(x, guide)
 
     def forward(self, x: Tensor, guide: Tensor | None = None) -> Tensor:
         y = super().forward(x, guide)

@@ -7,7 +7,7 @@ from .reassembly import ReassemblyUpsampler
 class GuidedReassembly(ReassemblyUpsampler):
     """What FADE and SAPA share: kernels made of the feature and of a finer one, the guide.
 
-    A subclass defines :meth:`kernels` and :meth:`reset_parameters`.
+    A subclass defines :meth:`logits` and :meth:`reset_parameters`.
 
     Args:
         in_channels: Channels C of the feature.
@@ -31,10 +31,6 @@ class GuidedReassembly(ReassemblyUpsampler):
         self.guide_channels = in_channels if guide_channels is None else guide_channels
         check_positive_int('guide_channels', self.guide_channels)
 
-    def kernels(self, x: Tensor, guide: Tensor) -> Tensor:
-        """(N, C, H, W) and (N, Cf, sH, sW) to kernels (N, k², sH, sW) that sum to one."""
-        raise NotImplementedError
-
     def forward(self, x: Tensor, guide: Tensor | None = None) -> Tensor:
         """Upsamples ``x`` by kernels that see both features.
 
@@ -49,7 +45,7 @@ class GuidedReassembly(ReassemblyUpsampler):
             ValueError: There is no guide, or it has another shape or device.
         """
         self._check_guide(x, guide)
-        return self.reassemble(x, self.kernels(x, guide))
+        return self.reassemble(x, guide)
 
     def _check_guide(self, x: Tensor, guide: Tensor | None) -> None:
         name = type(self).__name__

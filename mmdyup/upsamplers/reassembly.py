@@ -2,11 +2,14 @@ from torch import Tensor
 
 from ..ops import carafe
 from ..ops.checks import check_divides, check_odd
+from ..ops.softmax import softmax_kernels
 from .base import Upsampler
 
 
 class ReassemblyUpsampler(Upsampler):
     """What CARAFE, DLU, FADE and SAPA share: reassembly by kernels that a subclass makes.
+
+    A subclass defines :meth:`logits`, or :meth:`kernels` and ``forward``.
 
     Args:
         in_channels: Channels C of the feature.
@@ -31,13 +34,18 @@ class ReassemblyUpsampler(Upsampler):
         self.up_group = up_group
         self.backend = backend
 
-    def normalize(self, logits: Tensor) -> Tensor:
-        """Softmax over each group's k² channels of (N, G·k², H, W)."""
-        return logits.unflatten(1, (self.up_group, -1)).softmax(2).flatten(1, 2)
+    def logits(self, *maps: Tensor) -> Tensor:
+        """What a softmax makes kernels: (N, G·k², sH, sW), of all that ``forward`` takes."""
+        raise NotImplementedError
 
-    def reassemble(self, x: Tensor, kernels: Tensor) -> Tensor:
-        """(N, C, H, W) and (N, G·k², sH, sW) to (N, C, sH, sW) in the dtype and format of ``x``."""
-        return carafe(x, kernels, self.up_group, self.scale_factor, self.backend)
+    def kernels(self, *maps: Tensor) -> Tensor:
+        """Reassembly kernels, (N, G·k², sH, sW), that sum to one."""
+        return softmax_kernels(self.logits(*maps), self.up_group)
+
+    def reassemble(self, x: Tensor, *others: Tensor) -> Tensor:
+        """``x`` upsampled by the kernels that are made of it and ``others``."""
+        return carafe(x, self.logits(x, *others), self.up_group, self.scale_factor, self.backend,
+                      softmax=True)
 
     def extra_repr(self) -> str:
         return f'{super().extra_repr()}, up_kernel={self.up_kernel}, up_group={self.up_group}'

@@ -56,11 +56,11 @@ class SAPA(GuidedReassembly):
         for norm in (self.norm_y, self.norm_x):
             constant_init(norm, 1)
 
-    def kernels(self, x: Tensor, guide: Tensor) -> Tensor:
+    def logits(self, x: Tensor, guide: Tensor) -> Tensor:
         query, key = self.q(self.norm_y(guide)), self.k(self.norm_x(x))
         # scores in half precision would be off by percents of a kernel's weight
-        return self.normalize(neighborhood_scores(query.to(compute_dtype(query)), key,
-                                                  self.up_kernel, self.scale_factor))
+        return neighborhood_scores(query.to(compute_dtype(query)), key, self.up_kernel,
+                                   self.scale_factor)
 
 
 class _GroupNorm(nn.GroupNorm):

@@ -75,6 +75,17 @@ def test_dtype_and_memory_format_are_the_callers(dtype, memory_format, device):
     torch.testing.assert_close(y.double(), expected, rtol=torch.finfo(dtype).eps, atol=1e-6)
 
 
+@pytest.mark.parametrize('groups, backend', [(1, 'native'), (2, 'native'), (2, 'reference')])
+def test_softmax_makes_kernels_of_logits(groups, backend):
+    x, logits = inputs(1, 4, 3, 2, groups, 3, 2, dtype=torch.float64, requires_grad=True)
+    kernels = torch.cat([part.softmax(1) for part in logits.chunk(groups, 1)], 1)
+    y = carafe(x, logits, groups, backend=backend, softmax=True)
+    torch.testing.assert_close(y, carafe(x, kernels, groups))
+    torch.testing.assert_close(torch.autograd.grad(y.square().sum(), (x, logits)),
+                               torch.autograd.grad(carafe(x, kernels, groups).square().sum(),
+                                                   (x, logits)))
+
+
 def test_half_precision_sums_in_float32():
     # summed term by term in bfloat16 these 25 come to 0.984 instead of 1
     x = torch.ones(1, 1, 5, 5, dtype=torch.bfloat16)

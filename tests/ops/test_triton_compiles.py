@@ -55,11 +55,11 @@ def test_every_kernel_compiles_and_reads_side_by_side(dtype, memory_format, capa
         return torch.zeros(shape, dtype=dtype).to(memory_format=memory_format).requires_grad_()
 
     x, small, large = zeros(1, 64, 8, 48), zeros(1, 9, 8, 48), zeros(1, 9, 16, 96)
-    for y in (carafe.carafe(x, large, 3, 1, 2),
+    for y in (carafe.carafe(x, large, 3, 1, 2, False), carafe.carafe(x, large, 3, 1, 2, True),
               point_sample.point_sample(x, zeros(1, 32, 8, 48), torch.zeros(2, 4, 2, 2), 2, 4, 0.5),
               expand_and_reassemble.expand_and_reassemble(x, small, zeros(1, 2, 16, 96), 3, 1, 2)):
         y.backward(torch.zeros_like(y))
-    assert len(compiled) == 8
+    assert len(compiled) == 11
     for kernel in compiled:
         text = kernel.asm['ttgir']
         orders = dict(re.findall(r'(#blocked\d*) = .*order = \[(\d)', text))

@@ -12,7 +12,7 @@ from triton.runtime.errors import PTXASError  # noqa: E402
 from mmdyup.ops import carafe, expand_and_reassemble, point_sample  # noqa: E402
 from mmdyup.ops.backends import triton_is_interpreted  # noqa: E402
 
-OPS = ['carafe', 'point_sample', 'expand_and_reassemble']
+OPS = ['carafe', 'carafe_of_logits', 'point_sample', 'expand_and_reassemble']
 FORMATS = [torch.contiguous_format, torch.channels_last]
 
 
@@ -33,8 +33,9 @@ def make(op, n, c, h, w, groups, k, s, **options):
         return torch.randn(shape, **options)
 
     x = randn(n, c, h, w)
-    if op == 'carafe':
-        run, others = partial(carafe, groups=groups), [randn(n, groups * k * k, s * h, s * w)]
+    if op.startswith('carafe'):
+        run = partial(carafe, groups=groups, softmax=op == 'carafe_of_logits')
+        others = [randn(n, groups * k * k, s * h, s * w)]
     elif op == 'point_sample':
         places = 2 * groups * s * s
         run = partial(point_sample, groups=groups, scale=0.3, start=randn(1, places, 1, 1))
@@ -62,6 +63,9 @@ def check_against_plain_loops(run, args):
     ('carafe', (1, 3, 1, 1, 1, 5, 3), FORMATS[0]),
     ('carafe', (1, 2, 1, 2, 1, 7, 1), FORMATS[1]),
     ('carafe', (1, 2, 1, 1, 1, 1, 16), FORMATS[0]),
+    ('carafe_of_logits', (2, 4, 1, 3, 2, 3, 2), FORMATS[0]),
+    ('carafe_of_logits', (1, 3, 1, 1, 1, 5, 3), FORMATS[1]),
+    ('carafe_of_logits', (1, 2, 1, 2, 1, 7, 1), FORMATS[0]),
     ('point_sample', (2, 4, 2, 3, 2, None, 2), FORMATS[0]),
     ('point_sample', (1, 6, 1, 1, 3, None, 3), FORMATS[1]),
     ('point_sample', (1, 2, 1, 1, 1, None, 16), FORMATS[0]),
@@ -191,7 +195,7 @@ def test_what_is_not_deterministic_says_so(op, device):
     torch.use_deterministic_algorithms(True)
     try:
         y = run(*args, backend='triton')
-        if op == 'carafe':
+        if op.startswith('carafe'):
             y.sum().backward()
         else:
             with pytest.raises(RuntimeError, match='does not have a deterministic implementation'):
@@ -217,17 +221,19 @@ def test_a_compiled_graph_holds_one_operator_and_gives_the_same(op, device):
     torch.testing.assert_close(compiled(*args), run(*args, backend='triton'))
     calls = [str(node.target) for graph in graphs for node in graph.graph.nodes
              if node.op == 'call_function']
-    assert sum(f'mmdyup.triton_{op}' in call for call in calls) == 1
+    assert sum(f'mmdyup.triton_{op.removesuffix("_of_logits")}' in call for call in calls) == 1
 
 
 @pytest.mark.parametrize('op', OPS)
 def test_registered_as_pytorch_asks(op, device):
     run, args = make(op, 1, 2, 1, 2, 1, 1, 2, device=device)
     run(*args, backend='triton')
-    others = (1, 1, 2)  # kernel size, groups, ratio
-    if op == 'point_sample':
+    name, others = op, (1, 1, 2)  # kernel size, groups, ratio
+    if op.startswith('carafe'):
+        name, others = 'carafe', (*others, op == 'carafe_of_logits')
+    elif op == 'point_sample':
         others = (torch.zeros(2, 1, 2, 2, device=device), 2, 1, 0.3)
-    torch.library.opcheck(getattr(torch.ops.mmdyup, f'triton_{op}').default,
+    torch.library.opcheck(getattr(torch.ops.mmdyup, f'triton_{name}').default,
                           (*in_format(args, FORMATS[1]), *others))
 
 
@@ -256,7 +262,7 @@ def test_where_kernels_do_not_compile_pytorch_runs_with_one_warning(op, error, d
         said = [str(w.message) for w in caught if 'Triton cannot compile' in str(w.message)]
         # of the forward and of the backward pass, the first time alone
         assert len(said) == (2 if memory_format == FORMATS[0] else 0)
-        assert all(op in text and str(error) in text for text in said)
+        assert all(op.removesuffix('_of_logits') in text and str(error) in text for text in said)
     assert len(calls) == 2
 
 

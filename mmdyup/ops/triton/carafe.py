@@ -4,39 +4,52 @@ from torch import Tensor
 
 from ..autograd import register_backward
 from ..carafe_blockwise import reassemble, reassemble_backward
+from ..dtypes import compute_dtype
 from ..empty import empty_upsampled
+from ..softmax import softmax_kernels
 from .fallback import compiled_or_native
 from .reassembly import run_forward, run_grad_feature, run_grad_kernels
 
 
 @torch.library.custom_op('mmdyup::triton_carafe', mutates_args=())
-def carafe(x: Tensor, kernels: Tensor, kernel_size: int, groups: int,
-           scale_factor: int) -> Tensor:
+def carafe(x: Tensor, kernels: Tensor, kernel_size: int, groups: int, scale_factor: int,
+           softmax: bool) -> Tensor:
     """See :func:`mmdyup.ops.carafe`; arguments are taken as checked."""
     sizes = (kernel_size, groups, scale_factor)
-    return compiled_or_native('carafe', lambda: run_forward(x, kernels, None, *sizes),
-                              lambda: reassemble(x, kernels, *sizes))
+    return compiled_or_native(
+        'carafe', lambda: run_forward(x, kernels, None, *sizes, softmax),
+        lambda: reassemble(x, _softmax(x, kernels, groups) if softmax else kernels, *sizes))
 
 
 @carafe.register_fake
-def _empty_result(x, kernels, kernel_size, groups, scale_factor):
+def _empty_result(x, kernels, kernel_size, groups, scale_factor, softmax):
     return empty_upsampled(x, scale_factor)
 
 
 @torch.library.custom_op('mmdyup::triton_carafe_backward', mutates_args=())
 def _carafe_backward(grad_y: Tensor, x: Tensor, kernels: Tensor, kernel_size: int, groups: int,
-                     scale_factor: int) -> tuple[Tensor, Tensor]:
+                     scale_factor: int, softmax: bool) -> tuple[Tensor, Tensor]:
     sizes = (kernel_size, groups, scale_factor)
-    return compiled_or_native(
+    m = _softmax(x, kernels, groups) if softmax else kernels
+    grad_x, grad_m = compiled_or_native(
         "carafe's backward pass",
-        lambda: (run_grad_feature(grad_y, x, kernels, None, *sizes),
-                 run_grad_kernels(grad_y, x, kernels, *sizes)),
-        lambda: reassemble_backward(grad_y, x, kernels, *sizes))
+        lambda: (run_grad_feature(grad_y, x, m, None, *sizes),
+                 run_grad_kernels(grad_y, x, m, *sizes)),
+        lambda: reassemble_backward(grad_y, x, m, *sizes))
+    if not softmax:
+        return grad_x, grad_m
+    m, grad_m = (t.unflatten(1, (groups, -1)) for t in (m, grad_m))
+    grad_logits = torch.ops.aten._softmax_backward_data(grad_m, m, 2, m.dtype)
+    return grad_x, torch.empty_like(kernels).copy_(grad_logits.flatten(1, 2))
 
 
 @_carafe_backward.register_fake
-def _empty_gradients(grad_y, x, kernels, kernel_size, groups, scale_factor):
+def _empty_gradients(grad_y, x, kernels, kernel_size, groups, scale_factor, softmax):
     return torch.empty_like(x), torch.empty_like(kernels)
+
+
+def _softmax(x: Tensor, logits: Tensor, groups: int) -> Tensor:
+    return softmax_kernels(logits.to(compute_dtype(x, logits)), groups)
 
 
 register_backward(carafe, _carafe_backward)

@@ -50,10 +50,13 @@ def load_weights(plane, found, mask, EXPAND: tl.constexpr, DTYPE: tl.constexpr):
 @triton.jit
 def reassemble_kernel(x, m, o, y, groups, h, w, x_strides, m_strides, o_strides,
                       y_strides, K: tl.constexpr, S: tl.constexpr, EXPAND: tl.constexpr,
-                      ROWS: tl.constexpr, CHANNELS: tl.constexpr, BLOCK_C: tl.constexpr,
-                      BLOCK_V: tl.constexpr, CHANNEL_AXIS: tl.constexpr, DTYPE: tl.constexpr,
-                      INDEX: tl.constexpr):
-    """y, for ROWS rows of one row of cells, which share what is read of x."""
+                      SOFTMAX: tl.constexpr, ROWS: tl.constexpr, CHANNELS: tl.constexpr,
+                      BLOCK_C: tl.constexpr, BLOCK_V: tl.constexpr, CHANNEL_AXIS: tl.constexpr,
+                      DTYPE: tl.constexpr, INDEX: tl.constexpr):
+    """y, for ROWS rows of one row of cells, which share what is read of x.
+
+    With SOFTMAX, m holds logits.
+    """
     c0, pid = split_index(tl.program_id(0).to(INDEX), tl.cdiv(CHANNELS, BLOCK_C))
     v0, pid = split_index(pid, tl.cdiv(w * S, BLOCK_V))
     u0, pid = split_index(pid, h * (S // ROWS))
@@ -68,15 +71,31 @@ def reassemble_kernel(x, m, o, y, groups, h, w, x_strides, m_strides, o_strides,
     m += image * m_strides[0] + group * K * K * m_strides[1]
     x += image * x_strides[0] + (group * CHANNELS + c) * x_strides[1]
     total = tl.zeros((u + c + v).shape, DTYPE)
-    for a in range(K):
+    if SOFTMAX:
+        peak = tl.full((u + v).shape, float('-inf'), DTYPE)
+        for tap in tl.static_range(K * K):
+            peak = tl.maximum(peak, load_weights(m + tap * m_strides[1], found, v < w * S, EXPAND,
+                                                 DTYPE))
+        weight_sum = tl.zeros((u + v).shape, DTYPE)
+    # without a loop the logits are read once, and stay in registers from the peak on
+    for a in tl.range(K, loop_unroll_factor=K if SOFTMAX else 1):
         near_row = row + a - K // 2
         for b in tl.static_range(K):
             near = column + b - K // 2
             mask = (near_row >= 0) & (near_row < h) & (near >= 0) & (near < w)
-            weights = load_weights(m + (a * K + b) * m_strides[1], found, mask & (v < w * S),
-                                   EXPAND, DTYPE)
+            if SOFTMAX:
+                # weights that fall outside the map count too
+                weights = load_weights(m + (a * K + b) * m_strides[1], found, v < w * S, EXPAND,
+                                       DTYPE)
+                weights = tl.exp(weights - peak)
+                weight_sum += weights
+            else:
+                weights = load_weights(m + (a * K + b) * m_strides[1], found, mask & (v < w * S),
+                                       EXPAND, DTYPE)
             total += weights * tl.load(x + near_row * x_strides[2] + near * x_strides[3],
                                        mask=mask & (c < CHANNELS), other=0.0).to(DTYPE)
+    if SOFTMAX:
+        total /= weight_sum
     y += image * y_strides[0] + (group * CHANNELS + c) * y_strides[1]
     tl.store(y + u * y_strides[2] + v * y_strides[3], total,
              mask=(u < h * S) & (c < CHANNELS) & (v < w * S))
@@ -187,8 +206,8 @@ def grad_kernels_kernel(grad_m, x, grad_y, groups, h, w, x_strides, m_strides,
 
 
 def run_forward(x: Tensor, m: Tensor, o: Tensor | None, kernel_size: int, groups: int,
-                scale_factor: int) -> Tensor:
-    """Reassembly of ``x`` with the kernels ``m``, or expanded ones where ``o`` is given."""
+                scale_factor: int, softmax: bool = False) -> Tensor:
+    """Reassembly of ``x`` with the kernels ``m``, their softmax, or, given ``o``, expanded ones."""
     n, c, h, w = x.shape
     s, y = scale_factor, empty_upsampled(x, scale_factor)
     rows = math.gcd(s, _MAX_ROWS)
@@ -198,7 +217,8 @@ def run_forward(x: Tensor, m: Tensor, o: Tensor | None, kernel_size: int, groups
                 triton.cdiv(c // groups, tile['BLOCK_C']))
     launch(reassemble_kernel, programs, x, m, where, y, groups, h, w, x.stride(),
            m.stride(), where.stride(), y.stride(), K=kernel_size, S=s, EXPAND=o is not None,
-           ROWS=rows, **tile, **choose_numbers(compute_dtype(x, m), x, m, where, y))
+           SOFTMAX=softmax, ROWS=rows, **tile,
+           **choose_numbers(compute_dtype(x, m), x, m, where, y))
     return y
 
 
