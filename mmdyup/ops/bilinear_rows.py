@@ -84,8 +84,8 @@ def _find_corners(clamped: Tensor, h: int, w: int) -> tuple[Tensor, Tensor]:
     first = first.to(dtype)
     steps = (groups, w * groups)
     to_next = (first < _of_axes((w - 1, h - 1), first)) * _of_axes(steps, first)
-    image = torch.arange(n * groups, dtype=dtype).view(n, 1, 1, 1, 1, groups)
-    image = image + image // groups * (h * w - 1) * groups
+    image = torch.arange(n)[:, None] * (h * w * groups) + torch.arange(groups)
+    image = image.to(dtype).view(n, 1, 1, 1, 1, groups)
     corners = torch.empty(*first.shape[1:], 4, dtype=dtype)
     torch.add(image, first[0], alpha=steps[0], out=corners[..., 0]).add_(first[1], alpha=steps[1])
     torch.add(corners[..., 0], to_next[0], out=corners[..., 1])
