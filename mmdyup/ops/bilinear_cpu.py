@@ -1,6 +1,6 @@
 """Bilinear samples on the CPU as an operator of PyTorch's.
 
-A compiled graph so holds it whole; decomposed, grid_sample would become a loop without vectors.
+A compiled graph then holds it whole; decomposed, grid_sample becomes a loop without vectors.
 """
 from types import ModuleType
 
