@@ -137,6 +137,9 @@ class DySample(Upsampler):
             offset = pixel_unshuffle(offset, self.scale_factor)
         return offset, scope
 
+    def extra_repr(self) -> str:
+        return f'{super().extra_repr()}, style={self.style!r}, groups={self.groups}'
+
 
 def bilinear_start(scale_factor: int, groups: int) -> Tensor:
     """Offsets that make bilinear interpolation: (1, 2·groups·s², 1, 1), float32.

@@ -110,6 +110,11 @@ def test_a_state_with_scope_bias_loads_and_counts():
     torch.nn.Sequential(DySample(64, dyscope=True)).load_state_dict(new.state_dict())
 
 
+def test_what_is_printed_tells_the_variants_apart():
+    assert repr(DySample(72, 3, 'pl', groups=8)).splitlines()[1].strip().endswith(
+        "scale_factor=3, style='pl', groups=8")
+
+
 def test_style_pl_needs_channels_for_the_shuffle():
     with pytest.raises(ValueError, match='scale_factor²=4 must divide the 6 channels'):
         DySample(6, style='pl', groups=2)
