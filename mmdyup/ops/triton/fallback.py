@@ -1,4 +1,4 @@
-"""Which runs where a kernel does not compile: PyTorch's own operations, on the same device."""
+"""What runs where a kernel does not compile: PyTorch's own operations, on the same device."""
 import subprocess
 from collections.abc import Callable
 from typing import TypeVar
