@@ -14,8 +14,6 @@ from torch import Tensor
 _BLOCK_BYTES = 1 << 21
 # PyTorch takes plain loops on the CPU for batches of products with fewer multiplications
 _SMALL_PRODUCT = 400
-# and is no faster than these for scores, whose few columns are transposed, up to more
-_SMALL_SCORES = 2000
 
 
 def pad_channels_last(x: Tensor, k: int, dtype: torch.dtype) -> Tensor:
@@ -56,7 +54,7 @@ class Block(NamedTuple):
     def reassemble(self, padded: Tensor, m: Tensor) -> Tensor:
         """Neighbourhoods weighted by ``m``, (cells, s², k²), and summed: (cells, s², C)."""
         total = None
-        for a, rows, part in self._products(padded, _SMALL_PRODUCT):
+        for a, rows, part in self._products(padded):
             windows = self._windows(padded, a, rows)
             if total is None:
                 total = torch.bmm(m[..., part], windows)
@@ -67,14 +65,14 @@ class Block(NamedTuple):
     def score(self, padded: Tensor, values: Tensor) -> Tensor:
         """Products of ``values``, (cells, s², C), with their neighbourhood: (cells, s², k²)."""
         scores = values.new_empty(*values.shape[:2], self.k**2)
-        for a, rows, part in self._products(padded, _SMALL_SCORES):
+        for a, rows, part in self._products(padded):
             windows = self._windows(padded, a, rows)
             scores[..., part] = torch.bmm(values, windows.transpose(1, 2))
         return scores
 
     def spread(self, padded: Tensor, m: Tensor, values: Tensor) -> None:
         """Adds ``values``, (cells, s², C), to their neighbourhood, weighted by ``m``."""
-        for a, rows, part in self._products(padded, _SMALL_PRODUCT):
+        for a, rows, part in self._products(padded):
             spread = torch.bmm(m[..., part].transpose(1, 2), values)
             spread = spread.unflatten(1, (rows, self.k))
             # one neighbour at a time: only the windows of different neighbours overlap
@@ -102,13 +100,13 @@ class Block(NamedTuple):
         columns = slice(self.left * s, (self.left + self.width) * s)
         return large[:, rows, columns].unflatten(1, (self.rows, s)).unflatten(3, (self.width, s))
 
-    def _products(self, padded: Tensor, small: int) -> Iterator[tuple[int, int, slice]]:
+    def _products(self, padded: Tensor) -> Iterator[tuple[int, int, slice]]:
         """The rows of a neighbourhood that meet in each product, and their part of k² weights.
 
-        It is one row, which needs no copy, unless a cell's product is smaller than ``small``.
+        It is one row, which needs no copy, unless a cell's product is small.
         """
         k = self.k
-        rows = 1 if k * self.s**2 * padded.shape[-1] >= small else k
+        rows = 1 if k * self.s**2 * padded.shape[-1] >= _SMALL_PRODUCT else k
         for a in range(0, k, rows):
             yield a, rows, slice(a * k, (a + rows) * k)
 

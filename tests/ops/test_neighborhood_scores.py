@@ -33,7 +33,6 @@ def test_native_equals_plain_loops_forward_and_backward(n, d, h, w, k, s, device
 def test_blocks_do_not_show(block_bytes, small, monkeypatch):
     monkeypatch.setattr(blocks, '_BLOCK_BYTES', block_bytes)
     monkeypatch.setattr(blocks, '_SMALL_PRODUCT', small)
-    monkeypatch.setattr(blocks, '_SMALL_SCORES', small)
     check_against_plain_loops(*inputs(2, 4, 5, 6, 2, **DOUBLE), 5, 2)
 
 
