@@ -31,14 +31,14 @@ def sample_around_cells(x: Tensor, offsets: Tensor, scale: float = 1.0,
     n, c, h, w = x.shape
     groups, s = offsets.shape[2:4]
     dtype = compute_dtype(x)
-    offsets = offsets.to(dtype) * scale
     if start is not None:
-        offsets = offsets + start.to(dtype)[..., None, None]
+        offsets, scale = torch.add(start.to(dtype)[..., None, None], offsets, alpha=scale), 1.0
     # grid_sample reads a grid whose columns lie side by side as fast as one of pairs
-    offsets = join_cells(offsets.permute(0, 2, 1, 5, 3, 6, 4).flatten(0, 1))
+    offsets = join_cells(offsets.permute(0, 2, 1, 5, 3, 6, 4).flatten(0, 1)).to(dtype)
+    # sizes are tensors, which a traced graph does not freeze
     size = [torch.full((), length, dtype=dtype, device=x.device) for length in (w, h)]
     step = (2 / torch.stack(size))[:, None, None]
-    grid = torch.addcmul(_cell_centres(x, s, dtype) * step - 1, offsets, step)
+    grid = torch.addcmul(_cell_centres(x, s, dtype) * step - 1, offsets, step, value=scale)
     y = F.grid_sample(x.to(dtype).reshape(n * groups, c // groups, h, w), grid.movedim(1, -1),
                       mode='bilinear', padding_mode='border', align_corners=False)
     return y.reshape(n, c, s * h, s * w).to(x.dtype, memory_format=memory_format_of(x))
