@@ -107,6 +107,9 @@ for line in lines:
             stub(name, version)
 if editable:
     put('mmdyup.pth', editable)
+    cpp = pathlib.Path(editable, 'mmdyup', 'ops', 'cpp')
+    (cpp / 'library.py').write_text("raise ImportError('not built')" if plan.get('no_cpp') else '')
+    (cpp / '_kernels.so').touch()
 '''
 
 Result = namedtuple('Result', 'status out err')
@@ -120,6 +123,8 @@ class Machine:
         self.venv = self.repo / '.venv'
         (self.repo / 'mmdyup').mkdir(parents=True)
         (self.repo / 'mmdyup' / '__init__.py').touch()
+        (self.repo / 'mmdyup' / 'ops' / 'cpp').mkdir(parents=True)
+        (self.repo / 'mmdyup' / 'ops' / 'cpp' / 'sums.cpp').touch()
         (self.repo / 'tools').mkdir()
         for name in ('install.py', 'install_checks.py'):
             shutil.copy(ROOT / 'tools' / name, self.repo / 'tools')
@@ -227,6 +232,8 @@ def test_runs_again_when_something_changed(machine):
         ('repo/.venv/mmdyup-setup.json', '{'),
         ('site/mmdet-3.3.0.dist-info/METADATA', 'Name: mmdet\nVersion: 3.2.0\n'),
         ('site/mmcv/_ext.so', None),
+        ('repo/mmdyup/ops/cpp/sums.cpp', 'another'),
+        ('repo/mmdyup/ops/cpp/_kernels.so', None),
     ):
         folder, _, name = name.partition('/')
         file = getattr(machine, folder) / name
@@ -292,6 +299,13 @@ def test_mmcv_that_stays_broken_is_told_and_never_counts_as_done(machine):
         result = machine.set_up()
         assert_one_sentence(result)
         assert 'mmcv.ops' in result.err and 'undefined symbol' in result.err
+
+
+def test_cpp_code_that_was_not_built_is_told(machine):
+    machine.plan(no_cpp=True)
+    result = machine.set_up()
+    assert_one_sentence(result)
+    assert 'mmdyup.ops.cpp.library does not import' in result.err
 
 
 def test_without_opengl_the_headless_opencv_of_the_same_version_is_taken(machine):

@@ -77,6 +77,7 @@ for name in sys.argv[1:]:
             print('cuda', module.get_compiling_cuda_version(), flush=True)
 """
 MODULES = ('cv2', 'torch', 'torchvision', 'mmcv.ops', 'mmdet', 'mmseg', 'mmdyup')
+MODULES += ('mmdyup.ops.cpp.library',)  # fails where mmdyup's C++ code was not built
 
 # Cheap enough for every run: versions by their metadata, modules by their files.
 LOOK = """
@@ -91,6 +92,7 @@ print(json.dumps({
     'versions': {name: version(name) for name in sys.argv[1:]},
     'mmdyup': mmdyup and mmdyup.origin,
     'ops': bool(mmcv and mmcv.origin and list(pathlib.Path(mmcv.origin).parent.glob('_ext*'))),
+    'cpp': bool(mmdyup and list(pathlib.Path(mmdyup.origin).parent.glob('ops/cpp/_kernels*'))),
 }))
 """
 
@@ -161,13 +163,15 @@ class Environment:
         pins = dict(line.split('==') for line in lines if '==' in line)
         found = json.loads(ask(self.python, LOOK, *pins) or '{}')
         origin = str(ROOT / 'mmdyup' / '__init__.py')
-        return found == {'versions': pins, 'mmdyup': origin, 'ops': True}
+        return found == {'versions': pins, 'mmdyup': origin, 'ops': True, 'cpp': True}
 
     def content(self, cuda):
         """What the stamp holds: changes with what is to be installed and where mmdyup lies."""
         names = ('build.txt', self.mminstall, 'runtime.txt', 'tests.txt')
         files = [ROOT / 'requirements' / name for name in names]
         files += [ROOT / 'setup.py', ROOT / 'pyproject.toml']
+        cpp = ROOT / 'mmdyup' / 'ops' / 'cpp'
+        files += sorted([*cpp.glob('*.cpp'), *cpp.glob('*.h')])
         content = [str(ROOT).encode(), *(file.read_bytes() for file in files)]
         return {'digest': hashlib.sha256(b'\0'.join(content)).hexdigest(), 'cuda': cuda}
 
@@ -396,7 +400,7 @@ class Environment:
         self.install('installing MMDetection and MMSegmentation', *files)
 
     def install_mmdyup(self):
-        self.announce('Installing mmdyup itself (a few seconds)')
+        self.announce('Installing mmdyup itself, with its C++ code (a few seconds)')
         self.install('installing mmdyup', '--no-deps', '-e', ROOT)
 
     def check(self):

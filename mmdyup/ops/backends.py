@@ -1,9 +1,9 @@
 """Which implementation of an operator runs: decided here and nowhere else.
 
 'auto' takes what the environment variable ``MMDYUP_BACKEND`` names, where the operator has it and
-it can run; else mmcv's compiled operator, where that can run; else the native way. It takes
-Triton's kernels only by the variable, until their times on a GPU are known
-(docs/benchmarks/h200.md).
+it can run; else compiled code where that can run, mmcv's on CUDA and our C++ on the CPU; else the
+native way, PyTorch's own operations. It takes Triton's kernels only by the variable, until their
+times on a GPU are known (docs/benchmarks/h200.md).
 """
 import functools
 import importlib.util
@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 BACKENDS = {
-    'carafe': ('mmcv', 'native', 'reference', 'triton'),
-    'point_sample': ('native', 'reference', 'triton'),
-    'expand_kernels': ('native', 'reference'),
-    'expand_and_reassemble': ('mmcv', 'native', 'reference', 'triton'),
+    'carafe': ('mmcv', 'cpp', 'native', 'reference', 'triton'),
+    'point_sample': ('cpp', 'native', 'reference', 'triton'),
+    'expand_kernels': ('cpp', 'native', 'reference'),
+    'expand_and_reassemble': ('mmcv', 'cpp', 'native', 'reference', 'triton'),
     'neighborhood_scores': ('native', 'reference'),
 }
 
@@ -27,6 +27,12 @@ _WARNED: set[str] = set()
 _OLDEST_CAPABILITY = (7, 0)
 
 HAS_TRITON = importlib.util.find_spec('triton') is not None
+
+try:
+    from .cpp import library  # noqa: F401
+    HAS_CPP = True
+except (ImportError, OSError):
+    HAS_CPP = False
 
 
 def choose_backend(op: str, backend: str, x: Tensor) -> str:
@@ -56,6 +62,8 @@ def usable_backends(op: str) -> list[str]:
     missing = set() if mmcv_has_cuda() else {'mmcv'}
     if not (HAS_TRITON and (torch.cuda.is_available() or triton_is_interpreted())):
         missing.add('triton')
+    if not HAS_CPP:
+        missing.add('cpp')
     return [backend for backend in BACKENDS[op] if backend not in missing]
 
 
@@ -103,7 +111,8 @@ def _choose_by_rule(op: str, x: Tensor) -> str:
     if wanted not in ('auto', *known):
         raise ValueError(f'MMDYUP_BACKEND must be one of auto, {", ".join(known)}, but it is '
                          f'{wanted!r}.')
-    chosen = 'mmcv' if 'mmcv' in BACKENDS[op] and not _why_not('mmcv', x) else 'native'
+    chosen = next(backend for backend in ('mmcv', 'cpp', 'native')
+                  if backend in BACKENDS[op] and not _why_not(backend, x))
     if wanted not in BACKENDS[op]:
         return chosen
     reason = _why_not(wanted, x)
@@ -129,6 +138,14 @@ def _why_not_mmcv(x: Tensor) -> str:
     return 'the batch is empty' if x.shape[0] == 0 else ''
 
 
+def _why_not_cpp(x: Tensor) -> str:
+    if not HAS_CPP:
+        return "mmdyup's C++ code is not built, which installing mmdyup does where a compiler is"
+    if x.device.type != 'cpu':
+        return f"mmdyup's C++ code is for the CPU, but the feature is on {x.device.type}"
+    return 'a graph that leaves Python cannot hold its functions' if is_exported() else ''
+
+
 def _why_not_triton(x: Tensor) -> str:
     if not HAS_TRITON:
         return 'Triton is not installed'
@@ -139,4 +156,4 @@ def _why_not_triton(x: Tensor) -> str:
     return 'a graph that leaves Python cannot hold its kernels' if is_exported() else ''
 
 
-_WHY_NOT = {'mmcv': _why_not_mmcv, 'triton': _why_not_triton}
+_WHY_NOT = {'mmcv': _why_not_mmcv, 'cpp': _why_not_cpp, 'triton': _why_not_triton}

@@ -8,7 +8,7 @@ from .cells import join_cells
 from .dtypes import compute_dtype, memory_format_of
 
 
-def sample_around_cells(x: Tensor, offsets: Tensor, scale: float = 1.0,
+def sample_around_cells(x: Tensor, offsets: Tensor, backend: str, scale: float = 1.0,
                         start: Tensor | None = None) -> Tensor:
     """Bilinear samples of ``x`` around the low-resolution cell of every output position.
 
@@ -20,12 +20,16 @@ def sample_around_cells(x: Tensor, offsets: Tensor, scale: float = 1.0,
     Args:
         x: (N, C, H, W).
         offsets: (N, 2, groups, s, s, H, W), o_x then o_y for every place (i, j), any strides.
+        backend: 'cpp' or 'native'.
         scale: Of the offsets.
         start: (2, groups, s, s), a constant: it has no gradient.
 
     Returns:
         (N, C, sH, sW) in the dtype and memory format of ``x``.
     """
+    if backend == 'cpp':
+        from .cpp.sample_cells import sample_cells as compiled
+        return compiled(x, offsets, start, scale)
     if x.device.type == 'cpu' and not is_exported():
         return sample_cells(x, offsets, start, scale)
     n, c, h, w = x.shape

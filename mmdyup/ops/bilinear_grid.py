@@ -1,10 +1,9 @@
-"""Bilinear samples channel by channel, by PyTorch's grid_sample: for contiguous maps."""
+"""Bilinear samples by PyTorch's grid_sample."""
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from .dtypes import compute_dtype, memory_format_of
-from .positions import units, write_positions
 
 _BILINEAR, _BORDER = 0, 1
 
@@ -28,8 +27,8 @@ def sample_backward(grad_y: Tensor, x: Tensor, offsets: Tensor, start: Tensor | 
         grad_y, maps, grid, _BILINEAR, _BORDER, False, [True, True])
     grad_grid = _as_cells(grad_grid.movedim(-1, 1), offsets)
     grad_offsets = torch.empty_like(offsets)
-    for axis, unit in enumerate(units(offsets, normalize=True)):
-        torch.mul(grad_grid[:, axis], scale * unit, out=grad_offsets[:, axis])
+    for axis, pixel in enumerate(_pixel(offsets)):
+        torch.mul(grad_grid[:, axis], scale * pixel, out=grad_offsets[:, axis])
     grad_x = grad_x.reshape(x.shape).to(x.dtype, memory_format=memory_format_of(x))
     return grad_x, grad_offsets
 
@@ -42,7 +41,13 @@ def _maps_and_grid(x: Tensor, offsets: Tensor, start: Tensor | None,
     dtype = compute_dtype(x)
     # grid_sample reads a grid whose columns lie side by side as fast as one of pairs
     grid = torch.empty(n * groups, 2, s * h, s * w, dtype=dtype, device=x.device)
-    write_positions(_as_cells(grid, offsets), offsets, start, scale, normalize=True)
+    cells = _as_cells(grid, offsets)
+    for axis, pixel in enumerate(_pixel(offsets)):
+        centres = torch.arange(x.shape[3 - axis], dtype=dtype, device=x.device) + 0.5
+        if start is not None:
+            centres = centres + start[axis, ..., None].to(dtype)
+        torch.add((centres * pixel - 1).unsqueeze(-2 + axis), offsets[:, axis],
+                  alpha=scale * pixel, out=cells[:, axis])
     return x.to(dtype).reshape(n * groups, c // groups, h, w), grid.movedim(1, -1)
 
 
@@ -51,3 +56,9 @@ def _as_cells(grid: Tensor, offsets: Tensor) -> Tensor:
     n, _, groups, s, _, h, w = offsets.shape
     return grid.unflatten(0, (n, groups)).unflatten(4, (w, s)).unflatten(3, (h, s)).permute(
         0, 2, 1, 4, 6, 3, 5)
+
+
+def _pixel(offsets: Tensor) -> tuple[float, float]:
+    """A pixel's width and height in grid_sample's coordinates, −1 to 1 over the map."""
+    h, w = offsets.shape[-2:]
+    return 2 / w, 2 / h

@@ -14,8 +14,15 @@ from .checks import (
 from .dtypes import memory_format_of
 from .softmax import softmax_kernels
 
+
+def _carafe_cpp(*args) -> Tensor:
+    from .cpp.reassemble import reassemble
+    return reassemble(*args)
+
+
 _IMPLEMENTATIONS = {
     'mmcv': carafe_mmcv,
+    'cpp': _carafe_cpp,
     'native': carafe_native,
     'reference': reference.carafe,
 }
@@ -34,8 +41,9 @@ def carafe(x: Tensor, kernels: Tensor, groups: int = 1, scale_factor: int = 2,
         kernels: (N, groups·k², sH, sW), any floating dtype, k odd; k is read off the channels.
         groups: Groups of channels that share a kernel, G; divides C.
         scale_factor: The upsampling ratio s, 1 or more.
-        backend: 'auto' (mmcv's compiled operator on CUDA, else native, or what ``MMDYUP_BACKEND``
-            names), 'mmcv', 'native', 'reference' (plain loops, for checking), or 'triton' (CUDA).
+        backend: 'auto' (mmcv's compiled operator on CUDA, cpp on the CPU, else native, or what
+            ``MMDYUP_BACKEND`` names), 'mmcv', 'cpp' (compiled for the CPU), 'native', 'reference'
+            (plain loops, for checking), or 'triton' (CUDA).
         softmax: Whether ``kernels`` are logits, and their softmax over a group's k² the kernels;
             Triton then never stores these in the forward pass.
 

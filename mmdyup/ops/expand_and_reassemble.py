@@ -21,7 +21,7 @@ def expand_and_reassemble(x: Tensor, kernels: Tensor, offsets: Tensor, scale_fac
             pixels, group by group.
         scale_factor: The upsampling ratio s, 1 or more.
         groups: Groups of channels that share a kernel, G; divides C.
-        backend: 'auto', 'mmcv', 'native', 'reference' or 'triton', as in
+        backend: 'auto', 'mmcv', 'cpp', 'native', 'reference' or 'triton', as in
             :func:`mmdyup.ops.carafe`.
 
     Returns:
@@ -42,5 +42,5 @@ def expand_and_reassemble(x: Tensor, kernels: Tensor, offsets: Tensor, scale_fac
         from .triton.expand_and_reassemble import expand_and_reassemble as fused
         return fused(x, kernels, offsets, kernel_size, groups, scale_factor)
     large = expand_kernels(kernels, offsets, scale_factor, groups,
-                           'reference' if run == 'reference' else 'native')
+                           'native' if run == 'mmcv' else run)
     return carafe(x, large, groups, scale_factor, run)

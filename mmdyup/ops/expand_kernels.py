@@ -21,7 +21,7 @@ def expand_kernels(kernels: Tensor, offsets: Tensor, scale_factor: int = 2, grou
             pixels, group by group.
         scale_factor: The upsampling ratio s, 1 or more.
         groups: Kernels for each position, G.
-        backend: 'auto', 'native' or 'reference' (plain loops, for checking).
+        backend: 'auto', 'cpp', 'native' or 'reference', as in :func:`mmdyup.ops.point_sample`.
 
     Returns:
         (N, groups·k², sH, sW) in the dtype and memory format of ``kernels``.
@@ -37,9 +37,10 @@ def expand_kernels(kernels: Tensor, offsets: Tensor, scale_factor: int = 2, grou
     check_shape('offsets', offsets, (n, 2 * groups, scale_factor * h, scale_factor * w),
                 'a pair (x, y) for each group at the upsampled size')
     check_same_device(kernels, offsets=offsets)
-    if choose_backend('expand_kernels', backend, kernels) == 'reference':
+    run = choose_backend('expand_kernels', backend, kernels)
+    if run == 'reference':
         return reference.expand_kernels(kernels, offsets, scale_factor, groups)
-    return sample_around_cells(kernels, pairs_as_cells(offsets, scale_factor, groups))
+    return sample_around_cells(kernels, pairs_as_cells(offsets, scale_factor, groups), run)
 
 
 def pairs_as_cells(offsets: Tensor, scale_factor: int, groups: int) -> Tensor:

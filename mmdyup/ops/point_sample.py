@@ -30,8 +30,9 @@ def point_sample(x: Tensor, offsets: Tensor, scale_factor: int = 2, groups: int 
             cell.
         scale_factor: The upsampling ratio s, 1 or more.
         groups: Groups of channels that share their offsets; divides C.
-        backend: 'auto' (native, or what ``MMDYUP_BACKEND`` names), 'native', 'reference' (plain
-            loops, for checking), or 'triton' (CUDA, no grid in memory).
+        backend: 'auto' (cpp where that can run, else native, or what ``MMDYUP_BACKEND`` names),
+            'cpp' (compiled for the CPU), 'native', 'reference' (plain loops, for checking), or
+            'triton' (CUDA, no grid in memory).
         scale: What the offsets are multiplied by.
         start: (1, 2·groups·s², 1, 1), any floating dtype, in low-resolution pixels, added to every
             cell's scaled offsets; a constant, without a gradient. None is 0.
@@ -64,4 +65,4 @@ def point_sample(x: Tensor, offsets: Tensor, scale_factor: int = 2, groups: int 
     offsets = offsets.unflatten(1, places)
     if run == 'reference':
         return reference.point_sample(x, offsets, scale, start)
-    return sample_around_cells(x, offsets, scale, start)
+    return sample_around_cells(x, offsets, run, scale, start)

@@ -1,5 +1,21 @@
+from contextlib import contextmanager
+
 import pytest
 import torch
+
+from mmdyup.ops.backends import HAS_CPP
+
+
+@pytest.fixture(params=['cpp', 'native'])
+def way(request, monkeypatch):
+    """What 'auto' chooses: a test that uses it runs both ways."""
+    if request.param == 'cpp':
+        if not HAS_CPP:
+            pytest.skip("mmdyup's C++ code is not built")
+        if 'device' in request.fixturenames and request.getfixturevalue('device') != 'cpu':
+            pytest.skip("mmdyup's C++ code is for the CPU")
+    monkeypatch.setenv('MMDYUP_BACKEND', request.param)
+    return request.param
 
 
 @pytest.fixture
@@ -21,3 +37,18 @@ def check_compiled():
                                        torch.autograd.grad(expected, (x, other), grad))
 
     return check
+
+
+@pytest.fixture
+def set_threads():
+    """``with set_threads(n):`` has PyTorch work with n threads."""
+    @contextmanager
+    def change(threads):
+        before = torch.get_num_threads()
+        torch.set_num_threads(threads)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
+
+    return change

@@ -13,7 +13,7 @@ X, M = torch.randn(1, 4, 3, 3), torch.randn(1, 9, 6, 6)
 def test_triton_is_never_chosen_by_itself(op, device, monkeypatch):
     monkeypatch.delenv('MMDYUP_BACKEND', raising=False)
     monkeypatch.setenv('TRITON_INTERPRET', '1')
-    assert backends.choose_backend(op, 'auto', X.to(device)) in ('mmcv', 'native')
+    assert backends.choose_backend(op, 'auto', X.to(device)) in ('mmcv', 'cpp', 'native')
     assert 'triton' in backends.BACKENDS[op]
 
 
@@ -33,6 +33,7 @@ def test_what_the_environment_wants_but_cannot_run_is_replaced_with_one_warning(
         wanted, reason, monkeypatch):
     monkeypatch.setattr(backends, '_WARNED', set())
     monkeypatch.setattr(backends, 'HAS_TRITON', False)
+    monkeypatch.setattr(backends, 'HAS_CPP', False)
     monkeypatch.setenv('MMDYUP_BACKEND', wanted)
     with pytest.warns(UserWarning, match=f'MMDYUP_BACKEND={wanted} cannot run carafe here: '
                                          f'{reason}.*; native runs instead') as caught:
@@ -65,7 +66,7 @@ def test_the_environment_replaces_auto_alone(monkeypatch):
     # an operator that has no such backend keeps its own
     assert neighborhood_scores(M[:, :4], X).shape == (1, 25, 6, 6)
     monkeypatch.setenv('MMDYUP_BACKEND', 'cuda')
-    with pytest.raises(ValueError, match='MMDYUP_BACKEND must be one of auto, mmcv, native'):
+    with pytest.raises(ValueError, match='MMDYUP_BACKEND must be one of auto, cpp, mmcv, native'):
         carafe(X, M)
 
 
@@ -78,7 +79,21 @@ def test_a_compiled_graph_asks_the_environment_too(monkeypatch):
 @NO_GPU
 def test_usable_are_those_that_can_run(monkeypatch):
     monkeypatch.setattr(backends, 'HAS_TRITON', True)
+    monkeypatch.setattr(backends, 'HAS_CPP', False)
     monkeypatch.delenv('TRITON_INTERPRET', raising=False)
     assert backends.usable_backends('point_sample') == ['native', 'reference']
+    monkeypatch.setattr(backends, 'HAS_CPP', True)
     monkeypatch.setenv('TRITON_INTERPRET', '1')
-    assert backends.usable_backends('point_sample') == ['native', 'reference', 'triton']
+    assert backends.usable_backends('point_sample') == ['cpp', 'native', 'reference', 'triton']
+
+
+def test_compiled_code_for_the_cpu_is_chosen_where_it_is_built(monkeypatch):
+    monkeypatch.delenv('MMDYUP_BACKEND', raising=False)
+    for built, chosen in ((True, 'cpp'), (False, 'native')):
+        monkeypatch.setattr(backends, 'HAS_CPP', built)
+        assert backends.choose_backend('point_sample', 'auto', X) == chosen
+    with pytest.raises(ValueError, match="mmdyup's C\\+\\+ code is not built"):
+        backends.choose_backend('point_sample', 'cpp', X)
+    monkeypatch.setattr(backends, 'HAS_CPP', True)
+    with pytest.raises(ValueError, match='is for the CPU, but the feature is on meta'):
+        backends.choose_backend('point_sample', 'cpp', X.to('meta'))

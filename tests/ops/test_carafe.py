@@ -12,6 +12,10 @@ from mmdyup.ops import blocks, carafe
 CASES = [(2, 4, 3, 4, 2, 3, 2), (1, 3, 1, 1, 1, 5, 3), (1, 4, 5, 1, 4, 7, 1), (1, 6, 2, 7, 3, 1, 2),
          (1, 2, 3, 3, 1, 3, 16)]
 
+FORMATS = [torch.contiguous_format, torch.channels_last]
+
+pytestmark = pytest.mark.usefixtures('way')
+
 
 def inputs(n, c, h, w, groups, k, s, **options):
     return (torch.randn(n, c, h, w, **options),
@@ -19,9 +23,9 @@ def inputs(n, c, h, w, groups, k, s, **options):
 
 
 @pytest.mark.parametrize('n, c, h, w, groups, k, s', CASES)
-def test_native_equals_plain_loops_forward_and_backward(n, c, h, w, groups, k, s, device):
+def test_equals_plain_loops_forward_and_backward(n, c, h, w, groups, k, s, device):
     x, m = inputs(n, c, h, w, groups, k, s, dtype=torch.float64, device=device, requires_grad=True)
-    y = carafe(x, m, groups, s, backend='native')
+    y = carafe(x, m, groups, s)
     expected = carafe(x, m, groups, s, backend='reference')
     torch.testing.assert_close(y, expected)
     grad = torch.randn_like(y)
@@ -56,6 +60,29 @@ def test_blocks_do_not_show(block_bytes, small_product, monkeypatch):
                                torch.autograd.grad(expected, (x, m), grad))
 
 
+@pytest.mark.parametrize('dtype', [torch.float32, torch.float64])
+@pytest.mark.parametrize('format_x', FORMATS)
+@pytest.mark.parametrize('format_m', FORMATS)
+@pytest.mark.parametrize('threads', [1, 3, 9])
+@pytest.mark.parametrize('n, c, h, w, groups, k, s', [
+    (1, 150, 2, 9, 1, 3, 2), (3, 34, 2, 6, 2, 5, 1), (1, 64, 3, 2, 1, 7, 3),
+    (2, 5, 2, 19, 1, 9, 1)])
+def test_every_split_of_the_work(n, c, h, w, groups, k, s, threads, format_m, format_x, dtype,
+                                 set_threads):
+    """Blocks of channels, tiles of columns and shares of threads that do not come out even."""
+    x, m = inputs(n, c, h, w, groups, k, s, dtype=torch.float64, requires_grad=True)
+    with set_threads(threads):
+        y = carafe(x.to(dtype, memory_format=format_x), m.to(dtype, memory_format=format_m),
+                   groups, s)
+        grad = torch.randn_like(y)
+        gradients = torch.autograd.grad(y, (x, m), grad)
+    expected = carafe(x, m, groups, s, backend='reference')
+    close = dict(atol=1e-3, rtol=1e-3) if dtype == torch.float32 else {}
+    torch.testing.assert_close(y.double(), expected, **close)
+    torch.testing.assert_close(gradients, torch.autograd.grad(expected, (x, m), grad.double()),
+                               **close)
+
+
 @pytest.mark.parametrize('groups, k, s', [(1, 5, 2), (2, 3, 3)])
 def test_gradcheck(groups, k, s):
     x, m = inputs(1, 4, 3, 2, groups, k, s, dtype=torch.float64, requires_grad=True)
@@ -63,18 +90,18 @@ def test_gradcheck(groups, k, s):
 
 
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16, torch.float32])
-@pytest.mark.parametrize('memory_format', [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize('memory_format', FORMATS)
 def test_dtype_and_memory_format_are_the_callers(dtype, memory_format, device):
     x, m = inputs(2, 8, 6, 5, 1, 5, 2, device=device)
     x = x.to(dtype, memory_format=memory_format)
     m = m.softmax(1)
-    y = carafe(x, m, backend='native')
+    y = carafe(x, m)
     assert y.dtype == dtype and y.is_contiguous(memory_format=memory_format)
     expected = carafe(x.double(), m.double(), backend='reference')
     torch.testing.assert_close(y.double(), expected, rtol=torch.finfo(dtype).eps, atol=1e-6)
 
 
-@pytest.mark.parametrize('groups, backend', [(1, 'native'), (2, 'native'), (2, 'reference')])
+@pytest.mark.parametrize('groups, backend', [(1, 'auto'), (2, 'auto'), (2, 'reference')])
 def test_softmax_makes_kernels_of_logits(groups, backend):
     x, logits = inputs(1, 4, 3, 2, groups, 3, 2, dtype=torch.float64, requires_grad=True)
     kernels = torch.cat([part.softmax(1) for part in logits.chunk(groups, 1)], 1)
@@ -118,7 +145,7 @@ def test_non_contiguous_inputs():
     torch.testing.assert_close(carafe(wide[..., ::2], m_transposed), carafe(x, m))
 
 
-@pytest.mark.parametrize('memory_format', [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize('memory_format', FORMATS)
 def test_a_compiled_graph_gives_the_same(memory_format, check_compiled):
     check_compiled(lambda x, m: carafe(x, m, 2),
                    lambda h, w: inputs(2, 4, h, w, 2, 3, 2, requires_grad=True), memory_format)
@@ -158,9 +185,10 @@ def test_a_traced_graph_is_one_product_for_any_size(groups):
     torch.testing.assert_close(traced(x, m), run(x, m))
 
 
-def test_the_operator_is_registered_as_pytorch_asks():
+def test_the_operator_is_registered_as_pytorch_asks(way):
     x, m = inputs(2, 4, 3, 5, 2, 3, 2, requires_grad=True)
-    torch.library.opcheck(torch.ops.mmdyup.reassemble.default, (x, m, 3, 2, 2))
+    op = {'cpp': 'reassemble_cpp', 'native': 'reassemble'}[way]
+    torch.library.opcheck(getattr(torch.ops.mmdyup, op).default, (x, m, 3, 2, 2))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="mmcv's operator needs a CUDA device")
@@ -211,6 +239,6 @@ def test_errors_say_what_to_do():
     fail(ValueError, 'groups=3 must divide the 4 channels', x, m, groups=3)
     fail(ValueError, 'scale_factor must be at least 1', x, m, scale_factor=0)
     fail(TypeError, 'scale_factor must be an integer', x, m, scale_factor=2.)
-    fail(ValueError, 'backend must be one of auto, mmcv, native, reference', x, m, backend='cuda')
+    fail(ValueError, 'backend must be one of auto, mmcv, cpp, native', x, m, backend='cuda')
     fail(ValueError, 'CUDA code only', x, m, backend='mmcv')
     fail(ValueError, 'at least one channel', x[..., :0], m)

@@ -8,6 +8,8 @@ from mmdyup.ops import expand_kernels
 # n, groups, k, h, w, s
 CASES = [(2, 1, 3, 3, 4, 2), (1, 3, 1, 1, 1, 3), (1, 2, 5, 4, 1, 1), (2, 2, 3, 2, 3, 4)]
 
+pytestmark = pytest.mark.usefixtures('way')
+
 
 def inputs(n, groups, k, h, w, s, spread=2., **options):
     return (torch.randn(n, groups * k * k, h, w, **options),
@@ -15,7 +17,7 @@ def inputs(n, groups, k, h, w, s, spread=2., **options):
 
 
 @pytest.mark.parametrize('n, groups, k, h, w, s', CASES)
-def test_native_equals_plain_loops(n, groups, k, h, w, s, device):
+def test_equals_plain_loops(n, groups, k, h, w, s, device):
     q, o = inputs(n, groups, k, h, w, s, dtype=torch.float64, device=device)
     torch.testing.assert_close(expand_kernels(q, o, s, groups),
                                expand_kernels(q, o, s, groups, backend='reference'))

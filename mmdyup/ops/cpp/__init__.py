@@ -1,0 +1,1 @@
+"""Compiled code for the CPU, in C++: built by setup.py where there is a compiler."""

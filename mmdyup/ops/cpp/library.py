@@ -1,0 +1,78 @@
+"""The library that setup.py builds of the C++ files here; importing this fails where it has not.
+
+It knows nothing of Python or PyTorch, so one build serves all their versions. On x86 there are two,
+one for processors with AVX2.
+"""
+import ctypes
+from importlib.machinery import EXTENSION_SUFFIXES
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..dtypes import memory_format_of
+
+# as in interface.cpp
+_INTERFACE = 1
+
+# channels of a block, a tile of which stays in the first cache; fewer where threads would idle
+_BLOCK, _SMALLEST_BLOCK = 64, 16
+
+
+class Map(ctypes.Structure):
+    """A map to be upsampled and how the work on it is divided; field by field as in blocks.h."""
+
+    _fields_ = [(name, ctypes.c_int64) for name in (
+        'images', 'channels', 'height', 'width', 'groups', 'scale_factor', 'block',
+        'channels_last', 'threads')]
+
+    @classmethod
+    def of(cls, x: Tensor, groups: int, scale_factor: int, **others) -> 'Map':
+        """For ``x``, (N, C, H, W); ``others`` are fields that a subclass adds."""
+        n, c, h, w = x.shape
+        threads, block = torch.get_num_threads(), _BLOCK
+        while block > _SMALLEST_BLOCK and n * groups * _ceil(c // groups, block) < threads:
+            block //= 2
+        return cls(n, c, h, w, groups, scale_factor, block,
+                   memory_format_of(x) == torch.channels_last, threads, **others)
+
+    @property
+    def blocks_of_group(self) -> int:
+        return _ceil(self.channels // self.groups, self.block)
+
+
+def call(name: str, sizes: Map, *tensors: Tensor | None) -> None:
+    """Runs a function of the library, the one for the first tensor's dtype; None is null."""
+    dtype = str(tensors[0].dtype).removeprefix('torch.')
+    pointers = (ctypes.c_void_p(None if tensor is None else tensor.data_ptr())
+                for tensor in tensors)
+    getattr(_LIBRARY, f'mmdyup_{name}_{dtype}')(ctypes.byref(sizes), *pointers)
+
+
+def make_ready(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """``x``, (N, C, H, W), in ``dtype`` and without gaps."""
+    return x.to(dtype).contiguous(memory_format=memory_format_of(x))
+
+
+def _load() -> ctypes.CDLL:
+    names = ['_kernels']
+    if torch.backends.cpu.get_cpu_capability().startswith('AVX'):
+        names.insert(0, '_kernels_avx2')
+    folder = Path(__file__).parent
+    paths = (folder / (name + suffix) for name in names for suffix in EXTENSION_SUFFIXES)
+    path = next((path for path in paths if path.exists()), None)
+    if path is None:
+        raise ImportError("mmdyup's C++ code is not built: install a C++ compiler, then mmdyup "
+                          'again.')
+    library = ctypes.CDLL(str(path))
+    if library.mmdyup_interface() != _INTERFACE:
+        raise ImportError("mmdyup's C++ code was built for another version of it: install mmdyup "
+                          'again.')
+    return library
+
+
+def _ceil(a: int, b: int) -> int:
+    return -(-a // b)
+
+
+_LIBRARY = _load()
