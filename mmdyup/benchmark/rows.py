@@ -45,10 +45,13 @@ def check_names(names: list[str]) -> None:
 
 
 def usual_rows(case: Case) -> list[str]:
-    """All rows, but for those about mmcv's compiled operator where that cannot run."""
-    if choose_backend('carafe', 'auto', case.feature()) == 'mmcv':
-        return list(ROWS)
-    return [name for name in ROWS if name not in ('reassembly_mmcv', 'reassembly_native')]
+    """All rows, but for mmcv's where it cannot run, and the native ones where 'auto' is that."""
+    left_out = set()
+    for row, op in (('reassembly', 'carafe'), ('point_sample', 'point_sample')):
+        chosen = choose_backend(op, 'auto', case.feature())
+        left_out.add(f'{row}_native' if chosen == 'native' else '')
+        left_out.add(f'{row}_mmcv' if chosen != 'mmcv' else '')
+    return [name for name in ROWS if name not in left_out]
 
 
 def reassembly(case: Case, kernel_size: int = _KERNEL_SIZE, backend: str = 'auto') -> Subject:
@@ -64,14 +67,14 @@ def _unfold_reassembly(case: Case) -> Subject:
                    _cost(case, flops.reassembly), reassembly(case).extras)
 
 
-def _point_sample(case: Case) -> Subject:
+def _point_sample(case: Case, backend: str = 'auto') -> Subject:
     """``ops.point_sample`` with given offsets, scattered around the start."""
     def offsets():
         start = bilinear_start(case.ratio, _GROUPS).to(case.device)
         noise = case.low(start.shape[1])
         return (0.25 * noise.to(compute_dtype(noise)) + start,)
 
-    run = partial(point_sample, scale_factor=case.ratio, groups=_GROUPS)
+    run = partial(point_sample, scale_factor=case.ratio, groups=_GROUPS, backend=backend)
     return Subject(run, _cost(case, flops.bilinear), offsets)
 
 
@@ -120,6 +123,7 @@ ROWS: dict[str, Callable[[Case], Subject]] = {
     'fade': partial(_upsampler, 'FADE', flops.fade),
     'sapa': partial(_upsampler, 'SAPA', flops.sapa),
     'point_sample': _point_sample,
+    'point_sample_native': partial(_point_sample, backend='native'),
     'reassembly': reassembly,
     'reassembly_native': partial(reassembly, backend='native'),
     'reassembly_mmcv': partial(reassembly, backend='mmcv'),

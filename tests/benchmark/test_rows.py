@@ -3,6 +3,7 @@ import torch
 
 from mmdyup.benchmark.case import Case
 from mmdyup.benchmark.rows import ROWS, build, usual_rows
+from mmdyup.ops import backends
 
 # at C = 256 and 2×; the papers' counts, those of DySample with biases
 PARAMETERS = {
@@ -13,6 +14,7 @@ PARAMETERS = {
     'dysample_s_plus': 2_048 + 16, 'dysample_grid_sample': 8_192 + 32, 'point_sample': 0,
     'reassembly': 0, 'reassembly_unfold': 0,
 }
+NATIVE = {'point_sample_native', 'reassembly_native'}
 
 
 def test_parameters():
@@ -20,9 +22,12 @@ def test_parameters():
     assert {name: build(name, case).parameter_count for name in PARAMETERS} == PARAMETERS
 
 
-def test_rows_of_a_cpu_are_all_but_mmcvs():
-    assert set(usual_rows(Case(8, 4, 4))) == set(PARAMETERS)
-    assert set(ROWS) - set(PARAMETERS) == {'reassembly_mmcv', 'reassembly_native'}
+@pytest.mark.parametrize('built', [True, False])
+def test_rows_of_a_cpu_are_all_but_mmcvs_and_no_way_comes_twice(built, monkeypatch):
+    monkeypatch.delenv('MMDYUP_BACKEND', raising=False)
+    monkeypatch.setattr(backends, 'HAS_CPP', built)
+    assert set(usual_rows(Case(8, 4, 4))) == set(PARAMETERS) | (NATIVE if built else set())
+    assert set(ROWS) - set(PARAMETERS) - NATIVE == {'reassembly_mmcv'}
 
 
 @pytest.mark.parametrize('dtype, layout', [('float32', 'contiguous'), ('bfloat16', 'channels_last'),

@@ -16,7 +16,7 @@ from ..dtypes import memory_format_of
 _INTERFACE = 1
 
 # channels of a block, a tile of which stays in the first cache; fewer where threads would idle
-_BLOCK, _SMALLEST_BLOCK = 64, 16
+_BLOCK, _SMALLEST_BLOCK = 128, 16
 
 
 class Map(ctypes.Structure):
@@ -54,11 +54,15 @@ def make_ready(x: Tensor, dtype: torch.dtype) -> Tensor:
     return x.to(dtype).contiguous(memory_format=memory_format_of(x))
 
 
-def _load() -> ctypes.CDLL:
+def load(folder: Path) -> ctypes.CDLL:
+    """The best library in ``folder`` that this processor can run.
+
+    Raises:
+        ImportError: There is none, or it was built of other sources.
+    """
     names = ['_kernels']
     if torch.backends.cpu.get_cpu_capability().startswith('AVX'):
         names.insert(0, '_kernels_avx2')
-    folder = Path(__file__).parent
     paths = (folder / (name + suffix) for name in names for suffix in EXTENSION_SUFFIXES)
     path = next((path for path in paths if path.exists()), None)
     if path is None:
@@ -75,4 +79,4 @@ def _ceil(a: int, b: int) -> int:
     return -(-a // b)
 
 
-_LIBRARY = _load()
+_LIBRARY = load(Path(__file__).parent)
