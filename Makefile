@@ -22,4 +22,5 @@ lint: setup
 # Removes what set-up and tests made; data/ and work_dirs/ stay.
 clean:
 	rm -rf .venv .venv-onedl build dist mmdyup.egg-info .pytest_cache .ruff_cache
+	rm -f mmdyup/ops/cpp/*.so
 	find mmdyup configs tools tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -400,7 +400,7 @@ class Environment:
         self.install('installing MMDetection and MMSegmentation', *files)
 
     def install_mmdyup(self):
-        self.announce('Installing mmdyup itself, with its C++ code (a few seconds)')
+        self.announce('Installing mmdyup itself, with its C++ code (half a minute)')
         self.install('installing mmdyup', '--no-deps', '-e', ROOT)
 
     def check(self):

@@ -31,7 +31,7 @@ HAS_TRITON = importlib.util.find_spec('triton') is not None
 try:
     from .cpp import library  # noqa: F401
     HAS_CPP = True
-except (ImportError, OSError):
+except (ImportError, OSError):  # not built, or for another machine
     HAS_CPP = False
 
 

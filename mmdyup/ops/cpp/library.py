@@ -5,6 +5,7 @@ one for processors with AVX2.
 """
 import ctypes
 from importlib.machinery import EXTENSION_SUFFIXES
+from math import ceil
 from pathlib import Path
 
 import torch
@@ -15,7 +16,7 @@ from ..dtypes import memory_format_of
 # as in interface.cpp
 _INTERFACE = 1
 
-# channels of a block, a tile of which stays in the first cache; fewer where threads would idle
+# channels of a block, a tile of which stays in the first cache
 _BLOCK, _SMALLEST_BLOCK = 128, 16
 
 
@@ -29,16 +30,18 @@ class Map(ctypes.Structure):
     @classmethod
     def of(cls, x: Tensor, groups: int, scale_factor: int, **others) -> 'Map':
         """For ``x``, (N, C, H, W); ``others`` are fields that a subclass adds."""
-        n, c, h, w = x.shape
-        threads, block = torch.get_num_threads(), _BLOCK
-        while block > _SMALLEST_BLOCK and n * groups * _ceil(c // groups, block) < threads:
-            block //= 2
-        return cls(n, c, h, w, groups, scale_factor, block,
-                   memory_format_of(x) == torch.channels_last, threads, **others)
+        return cls(*x.shape, groups, scale_factor, _BLOCK,
+                   memory_format_of(x) == torch.channels_last, torch.get_num_threads(), **others)
+
+    def divide_channels(self) -> None:
+        """Makes blocks smaller where threads, which divide them, would idle otherwise."""
+        while self.block > _SMALLEST_BLOCK and (
+                self.images * self.groups * self.blocks_of_group < self.threads):
+            self.block //= 2
 
     @property
     def blocks_of_group(self) -> int:
-        return _ceil(self.channels // self.groups, self.block)
+        return ceil(self.channels // self.groups / self.block)
 
 
 def call(name: str, sizes: Map, *tensors: Tensor | None) -> None:
@@ -73,10 +76,6 @@ def load(folder: Path) -> ctypes.CDLL:
         raise ImportError("mmdyup's C++ code was built for another version of it: install mmdyup "
                           'again.')
     return library
-
-
-def _ceil(a: int, b: int) -> int:
-    return -(-a // b)
 
 
 _LIBRARY = load(Path(__file__).parent)

@@ -74,6 +74,7 @@ inline void weigh(const T* x, Steps step, const T* weights, int64_t kernel_size,
   for (int64_t i = 0; i < vectors; ++i) store(y + i * LANES<T>, sums[i]);
 }
 
+// The same for all channels of a block.
 template <class T>
 void weigh_all(const T* x, Steps step, const T* weights, int64_t kernel_size, T* y,
                int64_t channels) {
@@ -112,6 +113,7 @@ inline void weigh_backward(const T* grad_y, const T* x, int64_t step, const T* w
   for (int64_t b = 0; b < taps; ++b) grad_weights[b] += rest[b] + sum<T>(sums[b]);
 }
 
+// The same for all rows of a kernel.
 template <class T>
 void weigh_all_backward(const T* grad_y, const T* x, Steps step, const T* weights,
                         int64_t kernel_size, T* grad_x, T* grad_weights, int64_t channels) {
@@ -140,7 +142,7 @@ void weigh_all_backward(const T* grad_y, const T* x, Steps step, const T* weight
 // One row of a block's table, the frame of zeros counted; x is the image's.
 template <class T>
 void fill_table_row(const Sizes& size, const Block& block, const T* x, int64_t table_row,
-                           T* table) {
+                    T* table) {
   const int64_t margin = size.kernel_size / 2, row = table_row - margin;
   T* to = table + table_row * size.table_width() * block.channels;
   std::fill_n(to, size.table_width() * block.channels, T(0));
@@ -180,8 +182,8 @@ template <class T> struct Room {
 
 // The lines of the result that belong to one row of cells, for blocks `from` to `to`.
 template <class T>
-void reassemble(const Sizes& size, const T* tables, const T* kernels, int64_t image,
-                       int64_t from, int64_t to, int64_t row, T* result, Room<T>& room) {
+void reassemble(const Sizes& size, const T* tables, const T* kernels, int64_t image, int64_t from,
+                int64_t to, int64_t row, T* result, Room<T>& room) {
   const int64_t s = size.scale_factor, k = size.kernel_size;
   for (int64_t line = row * s; line < (row + 1) * s; ++line)
     for (int64_t begin = 0; begin < size.line(); begin += TILE) {
@@ -191,8 +193,7 @@ void reassemble(const Sizes& size, const T* tables, const T* kernels, int64_t im
         if (index == from || block.number == 0)
           Kernels(size, image, block.group, line, begin)
               .read(kernels, room.kernels.data(), columns, size.taps());
-        const T* table =
-            tables + (image * size.channels + block.first) * size.table_pixels();
+        const T* table = tables + (image * size.channels + block.first) * size.table_pixels();
         const Line<T> out(size, block, result, image, line);
         const int64_t step = size.channels_last ? out.column : block.channels;
         T* y = size.channels_last ? out.at + begin * step : room.tile.data();
@@ -211,8 +212,8 @@ void reassemble(const Sizes& size, const T* tables, const T* kernels, int64_t im
 // that shares it, adds to it.
 template <class T>
 void reassemble_backward(const Sizes& size, const Block& block, const T* grad_result,
-                                const T* table, const T* kernels, int64_t image, bool is_first,
-                                T* grad_table, T* grad_kernels, Room<T>& room) {
+                         const T* table, const T* kernels, int64_t image, bool is_first,
+                         T* grad_table, T* grad_kernels, Room<T>& room) {
   const int64_t s = size.scale_factor, k = size.kernel_size;
   for (int64_t line = 0; line < size.lines(); ++line)
     for (int64_t begin = 0; begin < size.line(); begin += TILE) {
@@ -253,26 +254,25 @@ void reassemble_all(const Sizes& size, const T* x, const T* kernels, T* tables, 
       const int64_t image = unit / table_rows / blocks;
       const Block block(size, unit / table_rows % blocks);
       fill_table_row(size, block, x + image * image_values, unit % table_rows,
-           tables + (image * size.channels + block.first) * size.table_pixels());
+                     tables + (image * size.channels + block.first) * size.table_pixels());
     }
     Room<T> room(size);
 #pragma omp for
     for (int64_t unit = 0; unit < size.images * parts * size.height; ++unit) {
       const int64_t image = unit / size.height / parts, index = unit / size.height % parts;
-      reassemble(size, tables, kernels, image, index * blocks / parts, (index + 1) * blocks / parts,
-          unit % size.height, result, room);
+      reassemble(size, tables, kernels, image, index * blocks / parts,
+                 (index + 1) * blocks / parts, unit % size.height, result, room);
     }
   }
 }
 
 // `tables` has room for two of a block for each thread; `grad_kernels` has one for each share.
 template <class T>
-void reassemble_all_backward(const Sizes& size, const T* grad_result, const T* x,
-                             const T* kernels, T* tables, T* grad_x, T* grad_kernels) {
+void reassemble_all_backward(const Sizes& size, const T* grad_result, const T* x, const T* kernels,
+                             T* tables, T* grad_x, T* grad_kernels) {
   const int64_t image_values = size.channels * size.pixels();
   const int64_t values = size.block * size.table_pixels();
-  const int64_t share_values =
-      size.images * size.groups * size.taps() * size.lines() * size.line();
+  const int64_t share_values = size.images * size.groups * size.taps() * size.lines() * size.line();
 #pragma omp parallel num_threads(size.threads)
   {
     Room<T> room(size);
@@ -288,8 +288,8 @@ void reassemble_all_backward(const Sizes& size, const T* grad_result, const T* x
         for (int64_t row = 0; row < size.height + size.kernel_size - 1; ++row)
           fill_table_row(size, block, x + image * image_values, row, table);
         std::fill_n(grad_table, values, T(0));
-        reassemble_backward(size, block, grad_result, table, kernels, image, number == first, grad_table,
-                     grad_kernels + share * share_values, room);
+        reassemble_backward(size, block, grad_result, table, kernels, image, number == first,
+                            grad_table, grad_kernels + share * share_values, room);
         read_table(size, block, grad_table, grad_x + image * image_values);
       }
     }

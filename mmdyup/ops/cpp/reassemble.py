@@ -1,5 +1,6 @@
 """Reassembly by compiled code for the CPU, as an operator of PyTorch's."""
 import ctypes
+from math import ceil
 
 import torch
 from torch import Tensor
@@ -30,7 +31,8 @@ def reassemble(x: Tensor, kernels: Tensor, kernel_size: int, groups: int,
         return empty_upsampled(x, scale_factor)
     sizes, *inputs = _make_ready(x, kernels, kernel_size, groups, scale_factor)
     y = empty_upsampled(inputs[0], scale_factor)
-    call('reassemble', sizes, *inputs, y.new_empty(len(x) * x.shape[1], sizes.table_pixels), y)
+    tables = y.new_empty(len(x) * x.shape[1], sizes.table_pixels)
+    call('reassemble', sizes, *inputs, tables, y)
     return y.to(x.dtype)
 
 
@@ -45,16 +47,18 @@ def _reassemble_backward(grad_y: Tensor, x: Tensor, kernels: Tensor, kernel_size
     if not x.numel():
         return torch.empty_like(x), torch.empty_like(kernels)
     sizes, *inputs = _make_ready(x, kernels, kernel_size, groups, scale_factor)
+    sizes.divide_channels()
     grad_x = torch.empty_like(inputs[0])
     grad_y = grad_y.to(grad_x.dtype).contiguous(memory_format=memory_format_of(grad_x))
     # threads divide a group's channels where groups are too few for them
-    sizes.shares = min(sizes.blocks_of_group, -(-sizes.threads // (len(x) * groups)))
+    sizes.shares = min(sizes.blocks_of_group, ceil(sizes.threads / (len(x) * groups)))
     shares = torch.empty(sizes.shares * len(x), *kernels.shape[1:], dtype=grad_x.dtype,
                          memory_format=memory_format_of(inputs[1]))
     tables = grad_x.new_empty(2 * sizes.threads * sizes.block, sizes.table_pixels)
     call('reassemble_backward', sizes, grad_y, *inputs, tables, grad_x, shares)
-    return grad_x.to(x.dtype), torch.empty_like(kernels).copy_(
-        shares.unflatten(0, (sizes.shares, -1)).sum(0))
+    grad_kernels = torch.empty_like(kernels)
+    grad_kernels.copy_(shares.unflatten(0, (sizes.shares, -1)).sum(0))
+    return grad_x.to(x.dtype), grad_kernels
 
 
 @_reassemble_backward.register_fake

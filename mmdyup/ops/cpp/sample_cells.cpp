@@ -59,7 +59,7 @@ template <class T> struct Weights {
 
 template <class T>
 void find_places(const Sizes& size, const Part<T>& part, int64_t group, int64_t line,
-                        Places<T>& places) {
+                 Places<T>& places) {
   const int64_t s = size.scale_factor, row = line / s, i = line % s;
   const int64_t* step = size.offsets_step;
   const T scale = T(size.scale), last_x = T(size.width - 1), last_y = T(size.height - 1);
@@ -118,8 +118,8 @@ void sample(const Sizes& size, const Part<T>& part, int64_t row, T* result, Room
 
 // Adds to the gradient of the part's pixels, and writes that of its offsets.
 template <class T>
-void sample_backward(const Sizes& size, const Part<T>& part, const T* grad_result,
-                            T* grad_table, T* grad_offsets, Room<T>& room) {
+void sample_backward(const Sizes& size, const Part<T>& part, const T* grad_result, T* grad_table,
+                     T* grad_offsets, Room<T>& room) {
   const int64_t s = size.scale_factor, *to = size.grad_offsets_step;
   const Block first(size, part.from), last(size, part.to - 1);
   for (int64_t line = 0; line < size.lines(); ++line) {
@@ -184,8 +184,9 @@ void sample_all(const Sizes& size, const T* x, const T* offsets, const T* start,
         const int64_t row = unit % size.height, image = unit / size.height / blocks;
         const Block block(size, unit / size.height % blocks);
         const int64_t at = image * image_values + block.first * pixels;
-        transpose(x + at + row * size.width, pixels, tables + at + row * size.width * block.channels,
-             block.channels, block.channels, size.width);
+        const int64_t pixel = row * size.width;
+        transpose(x + at + pixel, pixels, tables + at + pixel * block.channels, block.channels,
+                  block.channels, size.width);
       }
     }
     Room<T> room(size);

@@ -40,6 +40,7 @@ def _sample_cells_backward(grad_y: Tensor, x: Tensor, offsets: Tensor, start: Te
     if not x.numel():
         return torch.empty_like(x), torch.empty_like(offsets)
     sizes, *inputs = _make_ready(x, offsets, start, scale)
+    sizes.divide_channels()
     grad_x = torch.empty_like(inputs[0])
     grad_y = grad_y.to(grad_x.dtype).contiguous(memory_format=memory_format_of(grad_x))
     # every block of a group has its share of the gradient of the group's offsets
