@@ -49,8 +49,10 @@ def usual_rows(case: Case) -> list[str]:
     left_out = set()
     for row, op in (('reassembly', 'carafe'), ('point_sample', 'point_sample')):
         chosen = choose_backend(op, 'auto', case.feature())
-        left_out.add(f'{row}_native' if chosen == 'native' else '')
-        left_out.add(f'{row}_mmcv' if chosen != 'mmcv' else '')
+        if chosen == 'native':
+            left_out.add(f'{row}_native')
+        if chosen != 'mmcv':
+            left_out.add(f'{row}_mmcv')
     return [name for name in ROWS if name not in left_out]
 
 

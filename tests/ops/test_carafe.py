@@ -60,6 +60,7 @@ def test_blocks_do_not_show(block_bytes, small_product, monkeypatch):
                                torch.autograd.grad(expected, (x, m), grad))
 
 
+@pytest.mark.parametrize('way', ['cpp'], indirect=True)
 @pytest.mark.parametrize('dtype', [torch.float32, torch.float64])
 @pytest.mark.parametrize('format_x', FORMATS)
 @pytest.mark.parametrize('format_m', FORMATS)

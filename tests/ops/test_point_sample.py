@@ -101,6 +101,7 @@ def test_dtype_and_memory_format_are_the_callers(dtype, memory_format, device):
     assert feature.grad.is_contiguous(memory_format=memory_format)
 
 
+@pytest.mark.parametrize('way', ['cpp'], indirect=True)
 @pytest.mark.parametrize('dtype', [torch.float32, torch.float64])
 @pytest.mark.parametrize('threads', [1, 3, 9])
 @pytest.mark.parametrize('n, c, h, w, groups, s', [
