@@ -11,7 +11,7 @@ class CARAFE(CompressedReassembly):
     """Content-Aware ReAssembly of FEatures (Wang et al., ICCV 2019).
 
     A small encoder makes an own k×k kernel for every output position. It runs on every device:
-    mmcv's compiled operator where there is one, else the native one with the same numbers. The
+    mmcv's compiled operator where there is one, else mmdyup's own with the same numbers. The
     state of mmcv's ``CARAFEPack`` loads as it is.
 
     Takes the arguments of :class:`CompressedReassembly`.
