@@ -16,7 +16,7 @@ from torch import Tensor
 BACKENDS = {
     'carafe': ('mmcv', 'cpp', 'native', 'reference', 'triton'),
     'point_sample': ('cpp', 'native', 'reference', 'triton'),
-    'expand_kernels': ('cpp', 'native', 'reference'),
+    'expand_kernels': ('cpp', 'native', 'reference', 'triton'),
     'expand_and_reassemble': ('mmcv', 'cpp', 'native', 'reference', 'triton'),
     'neighborhood_scores': ('native', 'reference'),
 }

@@ -20,7 +20,7 @@ def sample_around_cells(x: Tensor, offsets: Tensor, backend: str, scale: float =
     Args:
         x: (N, C, H, W).
         offsets: (N, 2, groups, s, s, H, W), o_x then o_y for every place (i, j), any strides.
-        backend: 'cpp' or 'native'.
+        backend: 'cpp', 'native' or 'triton'.
         scale: Of the offsets.
         start: (2, groups, s, s), a constant: it has no gradient.
 
@@ -30,6 +30,9 @@ def sample_around_cells(x: Tensor, offsets: Tensor, backend: str, scale: float =
     if backend == 'cpp':
         from .cpp.sample_cells import sample_cells as compiled
         return compiled(x, offsets, start, scale)
+    if backend == 'triton':
+        from .triton.sample_cells import sample_cells as fused
+        return fused(x, offsets, start, scale)
     if x.device.type == 'cpu' and not is_exported():
         return sample_cells(x, offsets, start, scale)
     n, c, h, w = x.shape

@@ -21,7 +21,8 @@ def expand_kernels(kernels: Tensor, offsets: Tensor, scale_factor: int = 2, grou
             pixels, group by group.
         scale_factor: The upsampling ratio s, 1 or more.
         groups: Kernels for each position, G.
-        backend: 'auto', 'cpp', 'native' or 'reference', as in :func:`mmdyup.ops.point_sample`.
+        backend: 'auto', 'cpp', 'native', 'reference' or 'triton', as in
+            :func:`mmdyup.ops.point_sample`.
 
     Returns:
         (N, groups·k², sH, sW) in the dtype and memory format of ``kernels``.

@@ -59,9 +59,6 @@ def point_sample(x: Tensor, offsets: Tensor, scale_factor: int = 2, groups: int 
         check_same_device(x, start=start)
         start = start.detach().reshape(places)
     run = choose_backend('point_sample', backend, x)
-    if run == 'triton':
-        from .triton.point_sample import point_sample as fused
-        return fused(x, offsets, start, scale_factor, groups, scale)
     offsets = offsets.unflatten(1, places)
     if run == 'reference':
         return reference.point_sample(x, offsets, scale, start)

@@ -1,68 +1,37 @@
 """The kernels go through Triton's compiler, which needs no device: the interpreter takes more."""
-import re
+from collections import Counter
 
 import pytest
 import torch
 
 triton = pytest.importorskip('triton')
 
-from triton.backends.compiler import GPUTarget  # noqa: E402
-from triton.compiler import ASTSource  # noqa: E402
-from triton.runtime.jit import mangle_type  # noqa: E402
+from mmdyup.benchmark.instructions import compile_kernels, count, run_kernels  # noqa: E402
 
 pytestmark = pytest.mark.skipif(triton.knobs.runtime.interpret, reason='interpreted')
 
 
-def compile_for(capability, kernel, *args, **constants):
-    """Compiles as a launch with these arguments would."""
-    signature, values, attributes = {}, {}, {}
-
-    def describe(path, arg):
-        if isinstance(arg, tuple):
-            return tuple(describe((*path, i), item) for i, item in enumerate(arg))
-        if isinstance(arg, int) and arg == 1:
-            values[path] = 1
-            return 'constexpr'
-        if not isinstance(arg, int) or arg % 16 == 0:
-            attributes[path] = [['tt.divisibility', 16]]
-        return mangle_type(arg)
-
-    for i, (name, arg) in enumerate(zip(kernel.arg_names, args, strict=False)):
-        signature[name] = describe((i, ), arg)
-    for name, value in constants.items():
-        signature[name] = 'constexpr'
-        values[(kernel.arg_names.index(name), )] = value
-    return triton.compile(ASTSource(kernel, signature, values, attributes),
-                          target=GPUTarget('cuda', capability, 32))
-
-
-@pytest.mark.parametrize('dtype, memory_format, capability', [
-    (torch.float32, torch.contiguous_format, 90),
-    (torch.float16, torch.channels_last, 90),
-    (torch.bfloat16, torch.contiguous_format, 80)])
-def test_every_kernel_compiles_and_reads_side_by_side(dtype, memory_format, capability,
-                                                      monkeypatch):
-    from mmdyup.ops.triton import carafe, expand_and_reassemble, point_sample, reassembly
-    compiled = []
-
-    def launch(kernel, programs, *args, **constants):
-        compiled.append(compile_for(capability, kernel, *args, **constants))
-
-    for module in (expand_and_reassemble, point_sample, reassembly):
-        monkeypatch.setattr(module, 'launch', launch)
-
-    def zeros(*shape):
-        return torch.zeros(shape, dtype=dtype).to(memory_format=memory_format).requires_grad_()
-
-    x, small, large = zeros(1, 64, 8, 48), zeros(1, 9, 8, 48), zeros(1, 9, 16, 96)
-    for y in (carafe.carafe(x, large, 3, 1, 2, False), carafe.carafe(x, large, 3, 1, 2, True),
-              point_sample.point_sample(x, zeros(1, 32, 8, 48), torch.zeros(2, 4, 2, 2), 2, 4, 0.5),
-              expand_and_reassemble.expand_and_reassemble(x, small, zeros(1, 2, 16, 96), 3, 1, 2)):
-        y.backward(torch.zeros_like(y))
-    assert len(compiled) == 11
+@pytest.mark.parametrize('dtype, memory_format, capability, results, access', [
+    (torch.float32, torch.contiguous_format, 90, 1, 'v2.b32'),
+    (torch.float16, torch.channels_last, 90, 8, 'v4.b32'),
+    (torch.bfloat16, torch.contiguous_format, 80, 1, 'b32')])
+def test_every_kernel_compiles_to_as_little_as_it_should(dtype, memory_format, capability, results,
+                                                         access):
+    k, s = 3, 2
+    compiled = compile_kernels(capability, lambda: run_kernels(64, 8, 48, k, s, 1, dtype,
+                                                               memory_format))
+    names = Counter(kernel.metadata.name for kernel in compiled)
+    assert names == {'reassemble_kernel': 3, 'sample_kernel': 2, 'gather_kernel': 4,
+                     'grad_kernels_kernel': 2, 'grad_offsets_kernel': 2}
     for kernel in compiled:
-        text = kernel.asm['ttgir']
-        orders = dict(re.findall(r'(#blocked\d*) = .*order = \[(\d)', text))
-        # a tile's first axis is the one along which memory lies contiguous, where it has that
-        layouts = re.findall(r'tt\.load .*tensor<(?!1x).*(#blocked\d*)>', text)
-        assert layouts and {orders[layout] for layout in layouts} == {'0'}
+        found = count(kernel)
+        if found.kernel == 'reassemble_kernel':
+            # one multiply-add for each tap, place and channel, and a read for each tap
+            assert found.loop['FFMA'] == k**2 * s**2 * results
+            assert sum(n for kind, n in found.loop.items() if kind.startswith('LDG')) == k**2
+            # two places of a row, or eight channels, in one access
+            assert f'st.global.{access}' in kernel.asm['ptx']
+        if found.kernel in ('reassemble_kernel', 'sample_kernel'):
+            # nothing goes from thread to thread, nor out of registers
+            assert kernel.metadata.shared == 0
+            assert found.spilled == 0

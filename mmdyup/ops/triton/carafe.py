@@ -8,7 +8,9 @@ from ..dtypes import compute_dtype
 from ..empty import empty_upsampled
 from ..softmax import softmax_kernels
 from .fallback import compiled_or_native
-from .reassembly import run_forward, run_grad_feature, run_grad_kernels
+from .gather import run_gather
+from .grad_kernels import run_grad_kernels
+from .reassembly import run_forward
 
 
 @torch.library.custom_op('mmdyup::triton_carafe', mutates_args=())
@@ -26,6 +28,14 @@ def _empty_result(x, kernels, kernel_size, groups, scale_factor, softmax):
     return empty_upsampled(x, scale_factor)
 
 
+def run_backward(grad_y: Tensor, x: Tensor, kernels: Tensor, kernel_size: int, groups: int,
+                 scale_factor: int) -> tuple[Tensor, Tensor]:
+    """The gradients of the feature and of the large kernels."""
+    grad_x = torch.empty_like(x)
+    run_gather(grad_x, grad_y, kernels, compute_dtype(x, kernels), kernel_size, groups)
+    return grad_x, run_grad_kernels(grad_y, x, kernels, kernel_size, groups, scale_factor)
+
+
 @torch.library.custom_op('mmdyup::triton_carafe_backward', mutates_args=())
 def _carafe_backward(grad_y: Tensor, x: Tensor, kernels: Tensor, kernel_size: int, groups: int,
                      scale_factor: int, softmax: bool) -> tuple[Tensor, Tensor]:
@@ -33,8 +43,7 @@ def _carafe_backward(grad_y: Tensor, x: Tensor, kernels: Tensor, kernel_size: in
     m = _softmax(x, kernels, groups) if softmax else kernels
     grad_x, grad_m = compiled_or_native(
         "carafe's backward pass",
-        lambda: (run_grad_feature(grad_y, x, m, None, *sizes),
-                 run_grad_kernels(grad_y, x, m, *sizes)),
+        lambda: run_backward(grad_y, x, m, *sizes),
         lambda: reassemble_backward(grad_y, x, m, *sizes))
     if not softmax:
         return grad_x, grad_m

@@ -1,4 +1,5 @@
 """The host's side of a launch: tiles, widths of numbers, results to be filled."""
+import math
 import warnings
 
 import torch
@@ -8,10 +9,23 @@ from torch import Tensor
 
 from ..dtypes import memory_format_of
 
-# What lies side by side in a tile: channels in channels-last, as a warp's widest accesses; else
-# columns, one for each thread of a warp or, where a row's last tile wastes less, of half a warp.
+# Threads of a program, Triton's own choice, and registers of each, by which three programs and more
+# share a multiprocessor.
+_THREADS, REGISTERS = 128, 168
+
+# What lies side by side in a tile of columns and channels: channels in channels-last, as a warp's
+# widest accesses; else columns, one for each thread of a warp or, where a row's last tile wastes
+# less, of half a warp.
 _MAX_CHANNELS = 128
 _COLUMNS = (32, 16)
+
+# Kernel values that a thread keeps in registers, and the channels that go by in one program: fewer
+# where there would be few programs.
+_MAX_WEIGHTS = 128
+_MIN_CHANNELS, _MANY_PROGRAMS = 32, 1024
+
+# Channels of which a thread waits for samples at the same time.
+_SAMPLED_CHANNELS = 4
 
 # Tensors that reach this far, in elements, are indexed in 64 bits.
 _WIDE = 1 << 31
@@ -23,19 +37,82 @@ def launch(kernel: triton.JITFunction, programs: int, x: Tensor, *args, **consta
     """Runs ``kernel`` on the device of ``x``; nothing where there are no programs."""
     if programs:
         with torch.cuda.device_of(x):
-            kernel[(programs, )](x, *args, **constants)
+            kernel[(programs, )](x, *args, **constants, maxnreg=REGISTERS)
 
 
 def choose_tile(channels: int, columns: int, channels_last: bool, elements: int) -> dict[str, int]:
     """The constants of a tile of about ``elements``: its blocks, CHANNELS and CHANNEL_AXIS."""
     if channels_last:
         block_c = min(triton.next_power_of_2(channels), _MAX_CHANNELS)
-        block_v = min(triton.next_power_of_2(columns), max(1, elements // block_c))
+        block_w = min(triton.next_power_of_2(columns), max(1, elements // block_c))
     else:
-        block_v = min(_COLUMNS, key=lambda block: triton.cdiv(columns, block) * block)
-        block_c = min(triton.next_power_of_2(channels), max(1, elements // block_v))
-    return dict(CHANNELS=channels, BLOCK_C=block_c, BLOCK_V=block_v,
+        block_w = _least_waste(columns, _COLUMNS)
+        block_c = min(triton.next_power_of_2(channels), max(1, elements // block_w))
+    return dict(CHANNELS=channels, BLOCK_C=block_c, BLOCK_W=block_w,
                 CHANNEL_AXIS=0 if channels_last else 1)
+
+
+def choose_cells_tile(x: Tensor, groups: int) -> dict[str, int]:
+    """The constants of a tile of which a thread has one cell, and one wide access of channels."""
+    _, c, h, w = x.shape
+    if is_channels_last(x):
+        block_c = min(triton.next_power_of_2(c // groups), 8 * 16 // x.element_size())
+        cells, columns = max(1, _THREADS * (16 // x.element_size()) // block_c), (4, )
+    else:
+        block_c, cells, columns = 1, _THREADS, _COLUMNS
+    block_w = _least_waste(w, columns)
+    return dict(CHANNELS=c // groups, BLOCK_C=block_c, BLOCK_H=max(1, cells // block_w),
+                BLOCK_W=block_w, CHANNEL_AXIS=0 if is_channels_last(x) else 1)
+
+
+def choose_sums_tile(x: Tensor, groups: int, multiple: int) -> dict[str, int]:
+    """Such a tile for sums over channels, which ``multiple`` times as many programs run.
+
+    WIDTH is that of the access. Where there would be few programs, the warps of one share its
+    channels, not its cells.
+    """
+    tile = choose_cells_tile(x, groups)
+    if is_channels_last(x):
+        return dict(tile, WIDTH=min(tile['BLOCK_C'], 16 // x.element_size()))
+    programs = multiple * triton.cdiv(x.shape[2], tile['BLOCK_H']) * triton.cdiv(
+        x.shape[3], tile['BLOCK_W'])
+    if programs < _MANY_PROGRAMS:
+        share = min(tile['BLOCK_H'], triton.next_power_of_2(x.shape[1] // groups))
+        tile.update(BLOCK_H=tile['BLOCK_H'] // share, BLOCK_C=share)
+    return dict(tile, WIDTH=1)
+
+
+def choose_samples_tile(x: Tensor, groups: int, scale_factor: int) -> tuple[int, dict[str, int]]:
+    """The programs that sample one or two places of a cell, and the constants of their tiles."""
+    n, c, h, w = x.shape
+    s, tile = scale_factor, dict(choose_cells_tile(x, groups), COLUMNS=math.gcd(scale_factor, 2))
+    if not is_channels_last(x):
+        tile['BLOCK_C'] = min(_SAMPLED_CHANNELS, triton.next_power_of_2(c // groups))
+    programs = (n * groups * s * (s // tile['COLUMNS']) * triton.cdiv(h, tile['BLOCK_H']) *
+                triton.cdiv(w, tile['BLOCK_W']))
+    return programs, tile
+
+
+def choose_places(kernel_size: int, scale_factor: int, expand: bool = False) -> tuple[int, int]:
+    """Rows and columns of a cell's places whose kernels a thread keeps in registers.
+
+    To ``expand`` kernels takes registers too.
+    """
+    limit = _MAX_WEIGHTS // 2 if expand else _MAX_WEIGHTS
+    most = math.gcd(scale_factor, 2)
+    return next(((rows, columns) for rows, columns in ((most, most), (1, most))
+                 if rows * columns * kernel_size**2 <= limit), (1, 1))
+
+
+def choose_chunk(channels: int, block_c: int, programs: int) -> int:
+    """The channels of one program, where each would multiply the ``programs``."""
+    parts = min(triton.cdiv(channels, max(block_c, _MIN_CHANNELS)),
+                triton.cdiv(_MANY_PROGRAMS, max(1, programs)))
+    return triton.cdiv(triton.cdiv(channels, parts), block_c) * block_c
+
+
+def _least_waste(size: int, blocks: tuple[int, ...]) -> int:
+    return min(blocks, key=lambda block: triton.cdiv(size, block) * block)
 
 
 def choose_numbers(dtype: torch.dtype, *tensors: Tensor) -> dict[str, tl.dtype]:
@@ -47,12 +124,6 @@ def choose_numbers(dtype: torch.dtype, *tensors: Tensor) -> dict[str, tl.dtype]:
 
 def is_channels_last(x: Tensor) -> bool:
     return memory_format_of(x) == torch.channels_last
-
-
-def zeros_to_add_to(x: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """``x`` without gaps or overlap in memory, and zeros of ``dtype`` that lie the same way."""
-    x = x.contiguous(memory_format=memory_format_of(x))
-    return x, torch.zeros_like(x, dtype=dtype)
 
 
 def alert_not_deterministic(what: str) -> None:

@@ -1,0 +1,96 @@
+"""The kernel of reassembly's gradient with respect to the large kernels, without atomics.
+
+A thread keeps the gradient of a cell's kernels while channels go by.
+"""
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from ..dtypes import compute_dtype
+from .index import clamp, split_index
+from .launch import choose_numbers, choose_places, choose_sums_tile, launch
+from .places import load_places, store_places, zero_tiles
+
+
+@triton.jit
+def grad_kernels_kernel(grad_m, x, grad_y, groups, h, w, m_strides, x_strides, y_strides,
+                        K: tl.constexpr, S: tl.constexpr, ROWS: tl.constexpr,
+                        COLUMNS: tl.constexpr, CHANNELS: tl.constexpr, BLOCK_C: tl.constexpr,
+                        WIDTH: tl.constexpr, BLOCK_H: tl.constexpr, BLOCK_W: tl.constexpr,
+                        CHANNEL_AXIS: tl.constexpr, DTYPE: tl.constexpr, INDEX: tl.constexpr):
+    """grad_m at ROWS·COLUMNS places of BLOCK_H·BLOCK_W cells.
+
+    A tile's axes are cells and channels, as CHANNEL_AXIS says, and between them the WIDTH channels
+    of one access, which a thread sums by itself.
+    """
+    PLACES: tl.constexpr = ROWS * COLUMNS
+    w0, pid = split_index(tl.program_id(0).to(INDEX), tl.cdiv(w, BLOCK_W))
+    h0, pid = split_index(pid, tl.cdiv(h, BLOCK_H))
+    j, pid = split_index(pid, S // COLUMNS)
+    i, pid = split_index(pid, S // ROWS)
+    group, image = split_index(pid, groups)
+    i, j = i * ROWS, j * COLUMNS
+    cell, c = tl.arange(0, BLOCK_H * BLOCK_W), tl.arange(0, BLOCK_C // WIDTH) * WIDTH
+    if CHANNEL_AXIS == 0:
+        cell, c = cell[None, None, :], c[:, None, None]
+    else:
+        cell, c = cell[:, None, None], c[None, None, :]
+    c += tl.arange(0, WIDTH)[None, :, None]
+    row, column = h0 * BLOCK_H + cell // BLOCK_W, w0 * BLOCK_W + cell % BLOCK_W
+    inside = (row < h) & (column < w)
+
+    u, v = row * S + i, column * S + j
+    x += image * x_strides[0] + (group * CHANNELS + c) * x_strides[1] + column * x_strides[3]
+    grad_y += (image * y_strides[0] + (group * CHANNELS + c) * y_strides[1] + u * y_strides[2] +
+               v * y_strides[3])
+    totals = zero_tiles(K * K * PLACES, tl.sum(cell + c, 1), DTYPE)
+    for _ in range(0, CHANNELS, BLOCK_C):
+        mask_c = c < CHANNELS
+        grads = load_places(grad_y, y_strides, inside & mask_c if CHANNELS % BLOCK_C else inside,
+                            ROWS, COLUMNS, DTYPE)
+        new = ()
+        for a in tl.static_range(K):
+            near_row = clamp(row + a - K // 2, h)
+            for b in tl.static_range(K):
+                near = column + b - K // 2
+                mask = (near >= 0) & (near < w)
+                values = tl.load(x + near_row * x_strides[2] + (b - K // 2) * x_strides[3],
+                                 mask=mask & mask_c if CHANNELS % BLOCK_C else mask,
+                                 other=0.0).to(DTYPE)
+                for place in tl.static_range(PLACES):
+                    new = new + (totals[(a * K + b) * PLACES + place] +
+                                 tl.sum(values * grads[place], 1), )
+        totals = new
+        c += BLOCK_C
+        x += BLOCK_C * x_strides[1]
+        grad_y += BLOCK_C * y_strides[1]
+
+    row, column = tl.max(row, 1), tl.max(column, 1)
+    inside = (row < h) & (column < w)
+    grad_m += (image * m_strides[0] + group * K * K * m_strides[1] +
+               (row * S + i) * m_strides[2] + (column * S + j) * m_strides[3])
+    for tap in tl.static_range(K * K):
+        near_row, near = row + tap // K - K // 2, column + tap % K - K // 2
+        # what lies outside the map counts as 0, also where a gradient is not a number
+        mask = (near_row >= 0) & (near_row < h) & (near >= 0) & (near < w)
+        scores = ()
+        for place in tl.static_range(PLACES):
+            score = tl.sum(totals[tap * PLACES + place], CHANNEL_AXIS, keep_dims=True)
+            scores = scores + (tl.where(mask, score, 0.0), )
+        store_places(grad_m + tap * m_strides[1], m_strides, scores, inside, ROWS, COLUMNS)
+
+
+def run_grad_kernels(grad_y: Tensor, x: Tensor, m: Tensor, kernel_size: int, groups: int,
+                     scale_factor: int) -> Tensor:
+    """The gradient of reassembly with respect to the large kernels ``m``."""
+    n, c, h, w = x.shape
+    s, grad_m = scale_factor, torch.empty_like(m)
+    rows, columns = choose_places(kernel_size, s)
+    tile = choose_sums_tile(x, groups, n * groups * (s // rows) * (s // columns))
+    programs = (n * groups * (s // rows) * (s // columns) * triton.cdiv(h, tile['BLOCK_H']) *
+                triton.cdiv(w, tile['BLOCK_W']))
+    launch(grad_kernels_kernel, programs, grad_m, x, grad_y, groups, h, w, grad_m.stride(),
+           x.stride(), grad_y.stride(), K=kernel_size, S=s, ROWS=rows, COLUMNS=columns, **tile,
+           **choose_numbers(compute_dtype(x, m), x, grad_m, grad_y))
+    return grad_m

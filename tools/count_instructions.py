@@ -1,0 +1,35 @@
+"""What the Triton kernels compile to at the papers' size: python tools/count_instructions.py.
+
+Needs Triton, but no GPU. A row is a kernel: registers of a thread, bytes that it spills, and the
+instructions of its innermost loop, by kind.
+"""
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+import torch  # noqa: E402
+
+from mmdyup.benchmark.instructions import compile_kernels, count, run_kernels  # noqa: E402
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--capability', type=int, default=90, help='90 for Hopper (default)')
+    parser.add_argument('--batch', type=int, default=16)
+    parser.add_argument('--dtype', choices=['float32', 'float16', 'bfloat16'], default='float32')
+    parser.add_argument('--layout', choices=['contiguous', 'channels_last'], default='contiguous')
+    args = parser.parse_args()
+    memory_format = (torch.channels_last if args.layout == 'channels_last' else
+                     torch.contiguous_format)
+    for kernel in compile_kernels(args.capability, lambda: run_kernels(
+            256, 120, 120, 5, 2, args.batch, getattr(torch, args.dtype), memory_format)):
+        found = count(kernel)
+        kinds = ', '.join(f'{number} {kind}' for kind, number in found.loop.most_common(8))
+        print(f'{found.kernel}: {found.registers} registers, {found.spilled} bytes spilled, '
+              f'loop {found.loop.total()} ({kinds})')
+
+
+if __name__ == '__main__':
+    main()
