@@ -11,8 +11,8 @@ def expand_and_reassemble(x: Tensor, kernels: Tensor, offsets: Tensor, scale_fac
     """Reassembly by kernels sampled from a small kernel space (DLU, Fu et al., ICPR 2024).
 
     It is ``carafe(x, expand_kernels(kernels, offsets))``, with what these say about kernels and
-    offsets. Triton does both in one pass, and the large kernels are never stored; its backward
-    pass is not deterministic, and raises under ``torch.use_deterministic_algorithms(True)``.
+    offsets. Triton does both in one pass, and stores the large kernels in the backward pass alone;
+    that is not deterministic, and raises under ``torch.use_deterministic_algorithms(True)``.
 
     Args:
         x: Feature, (N, C, H, W), float16, bfloat16, float32 or float64.

@@ -10,7 +10,7 @@ from torch import Tensor
 from .. import bilinear_grid
 from ..autograd import register_backward
 from ..carafe_blockwise import reassemble, reassemble_backward
-from ..dtypes import compute_dtype, memory_format_of
+from ..dtypes import compute_dtype
 from ..empty import empty_upsampled
 from ..expand_kernels import pairs_as_cells
 from .carafe import run_backward
@@ -47,15 +47,15 @@ def _expand_and_reassemble_backward(grad_y: Tensor, x: Tensor, kernels: Tensor, 
     cells = pairs_as_cells(offsets, scale_factor, groups)
 
     def backward(sample, sample_backward, reassembly_backward) -> tuple[Tensor, Tensor, Tensor]:
-        # their sums are of float32 terms in the forward pass
-        small = kernels.to(compute_dtype(x, kernels))
+        # contiguous, few as its channels are; not rounded, as in the forward pass
+        small = kernels.to(compute_dtype(x, kernels)).contiguous()
         large = sample(small, cells, None, 1.0)
         grad_x, grad_large = reassembly_backward(grad_y, x, large, kernel_size, groups,
                                                  scale_factor)
         grad_kernels, grad_cells = sample_backward(grad_large, small, cells, None, 1.0)
         grad_o = torch.empty_like(offsets)
         pairs_as_cells(grad_o, scale_factor, groups).copy_(grad_cells)
-        return grad_x, grad_kernels.to(kernels.dtype), grad_o
+        return grad_x, torch.empty_like(kernels).copy_(grad_kernels), grad_o
 
     return compiled_or_native(
         "expand_and_reassemble's backward pass",
@@ -66,8 +66,7 @@ def _expand_and_reassemble_backward(grad_y: Tensor, x: Tensor, kernels: Tensor, 
 
 @_expand_and_reassemble_backward.register_fake
 def _empty_gradients(grad_y, x, kernels, offsets, kernel_size, groups, scale_factor):
-    grad_kernels = torch.empty_like(kernels, memory_format=memory_format_of(kernels))
-    return torch.empty_like(x), grad_kernels, torch.empty_like(offsets)
+    return torch.empty_like(x), torch.empty_like(kernels), torch.empty_like(offsets)
 
 
 register_backward(expand_and_reassemble, _expand_and_reassemble_backward)
