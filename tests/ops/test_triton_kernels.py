@@ -9,7 +9,12 @@ pytest.importorskip('triton')
 
 from triton.runtime.errors import PTXASError  # noqa: E402
 
-from mmdyup.ops import carafe, expand_and_reassemble, point_sample  # noqa: E402
+from mmdyup.ops import (  # noqa: E402
+    carafe,
+    expand_and_reassemble,
+    expand_kernels,
+    point_sample,
+)
 from mmdyup.ops.backends import triton_is_interpreted  # noqa: E402
 
 OPS = ['carafe', 'carafe_of_logits', 'point_sample', 'expand_and_reassemble']
@@ -52,8 +57,11 @@ def make(op, n, c, h, w, groups, k, s, **options):
         run = partial(point_sample, groups=groups, scale=0.3, start=randn(1, places, 1, 1))
         others = [randn(n, places, h, w)]
     else:
-        run = partial(expand_and_reassemble, groups=groups)
+        run = partial(expand_kernels if op == 'expand_kernels' else expand_and_reassemble,
+                      groups=groups)
         others = [randn(n, groups * k * k, h, w), randn(n, 2 * groups, s * h, s * w)]
+    if op == 'expand_kernels':
+        x, others = others[0], others[1:]
     return partial(run, scale_factor=s), (x, *others)
 
 
@@ -80,6 +88,8 @@ def check_against_plain_loops(run, args):
     ('point_sample', (2, 4, 2, 3, 2, None, 2), FORMATS[0]),
     ('point_sample', (1, 6, 1, 1, 3, None, 3), FORMATS[1]),
     ('point_sample', (1, 2, 1, 1, 1, None, 8), FORMATS[0]),
+    ('expand_kernels', (2, 4, 2, 3, 2, 3, 2), FORMATS[0]),
+    ('expand_kernels', (1, 4, 1, 2, 1, 1, 3), FORMATS[1]),
     ('expand_and_reassemble', (2, 4, 1, 2, 2, 3, 2), FORMATS[0]),
     ('expand_and_reassemble', (1, 3, 2, 1, 1, 1, 3), FORMATS[1]),
     ('expand_and_reassemble', (1, 2, 1, 1, 1, 5, 1), FORMATS[0])])

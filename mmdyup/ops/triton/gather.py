@@ -11,7 +11,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from .index import split_index, tile_axes
+from .index import distance, split_index, tile_axes
 from .launch import choose_numbers, choose_tile, is_channels_last, launch
 from .places import load_places, zero_tiles
 from .positions import find_corners, load_positions
@@ -64,7 +64,7 @@ def gather_kernel(grad_x, m, start, grad_y, groups, h, w, x_strides, m_strides, 
     row = first - K // 2
     while row < end + K // 2:
         # a row outside the map has no places
-        place = tl.where((row >= 0) & (row < h), 0, S * (S // COLUMNS))
+        place = tl.where((row >= 0) & (row < h), 0, S * (S // COLUMNS)).to(INDEX)
         while place < S * (S // COLUMNS):
             i, j = place // (S // COLUMNS), place % (S // COLUMNS) * COLUMNS
             for b in tl.static_range(K):
@@ -87,11 +87,12 @@ def gather_kernel(grad_x, m, start, grad_y, groups, h, w, x_strides, m_strides, 
                                          grads[p], )
                         totals = new
                 else:
-                    plane = m + (b * m_strides[1] + u * m_strides[2] + v * m_strides[3])
+                    plane = m + (distance(b, m_strides, INDEX) + u * m_strides[2] +
+                                 v * m_strides[3])
                     new = ()
                     for a in tl.static_range(K):
-                        weights = load_places(plane + a * K * m_strides[1], m_strides, mask, 1,
-                                              COLUMNS, DTYPE)
+                        weights = load_places(plane + distance(a * K, m_strides, INDEX),
+                                              m_strides, mask, 1, COLUMNS, DTYPE)
                         total = totals[a]
                         for p in tl.static_range(COLUMNS):
                             total += weights[p] * grads[p]

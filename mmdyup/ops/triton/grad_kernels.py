@@ -8,7 +8,7 @@ import triton.language as tl
 from torch import Tensor
 
 from ..dtypes import compute_dtype
-from .index import clamp, split_index
+from .index import clamp, distance, split_index
 from .launch import choose_numbers, choose_places, choose_sums_tile, launch
 from .places import load_places, store_places, zero_tiles
 
@@ -63,8 +63,8 @@ def grad_kernels_kernel(grad_m, x, grad_y, groups, h, w, m_strides, x_strides, y
                                  tl.sum(values * grads[place], 1), )
         totals = new
         c += BLOCK_C
-        x += BLOCK_C * x_strides[1]
-        grad_y += BLOCK_C * y_strides[1]
+        x += distance(BLOCK_C, x_strides, INDEX)
+        grad_y += distance(BLOCK_C, y_strides, INDEX)
 
     row, column = tl.max(row, 1), tl.max(column, 1)
     inside = (row < h) & (column < w)
@@ -78,7 +78,8 @@ def grad_kernels_kernel(grad_m, x, grad_y, groups, h, w, m_strides, x_strides, y
         for place in tl.static_range(PLACES):
             score = tl.sum(totals[tap * PLACES + place], CHANNEL_AXIS, keep_dims=True)
             scores = scores + (tl.where(mask, score, 0.0), )
-        store_places(grad_m + tap * m_strides[1], m_strides, scores, inside, ROWS, COLUMNS)
+        store_places(grad_m + distance(tap, m_strides, INDEX), m_strides, scores, inside, ROWS,
+                     COLUMNS)
 
 
 def run_grad_kernels(grad_y: Tensor, x: Tensor, m: Tensor, kernel_size: int, groups: int,

@@ -24,6 +24,12 @@ def tile_axes(channels, columns, CHANNEL_AXIS: tl.constexpr):
 
 
 @triton.jit
+def distance(channels, strides, INDEX: tl.constexpr):
+    """How far so many channels reach: the product of two narrow numbers would be narrow too."""
+    return tl.full((), channels, INDEX) * strides[1]
+
+
+@triton.jit
 def clamp(index, size):
     """Into 0..size − 1."""
     return tl.minimum(tl.maximum(index, 0), size - 1)

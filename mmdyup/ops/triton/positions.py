@@ -56,3 +56,14 @@ def load_corners(corner, strides, right, below, mask, DTYPE: tl.constexpr):
 def corner_weights(fx, fy):
     """Those of the four pixels around a position."""
     return (1 - fx) * (1 - fy), fx * (1 - fy), (1 - fx) * fy, fx * fy
+
+
+@triton.jit
+def add_to_corners(corner, strides, grad, fx, fy, right, below, mask):
+    """Adds what samples give to the four pixels around them, atomically."""
+    w_nw, w_ne, w_sw, w_se = corner_weights(fx, fy)
+    tl.atomic_add(corner, w_nw * grad, mask=mask, sem='relaxed')
+    tl.atomic_add(corner + strides[3], w_ne * grad, mask=mask & right, sem='relaxed')
+    tl.atomic_add(corner + strides[2], w_sw * grad, mask=mask & below, sem='relaxed')
+    tl.atomic_add(corner + (strides[2] + strides[3]), w_se * grad, mask=mask & right & below,
+                  sem='relaxed')

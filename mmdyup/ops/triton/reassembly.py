@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..dtypes import compute_dtype
 from ..empty import empty_upsampled
-from .index import clamp, split_index, tile_axes
+from .index import clamp, distance, split_index, tile_axes
 from .launch import choose_cells_tile, choose_chunk, choose_numbers, choose_places, launch
 from .places import store_places, zero_tiles
 from .weights import expand_kernels, load_kernels, mask_rows, softmax_kernels
@@ -47,7 +47,8 @@ def reassemble_kernel(x, m, o, y, groups, h, w, x_strides, m_strides, o_strides,
         weights = expand_kernels(m, o, row, column, i, j, inside, h, w, m_strides, o_strides, K, S,
                                  ROWS, COLUMNS, DTYPE, INDEX)
     else:
-        weights = load_kernels(m, row, column, i, j, inside, m_strides, K, S, ROWS, COLUMNS, DTYPE)
+        weights = load_kernels(m, row, column, i, j, inside, m_strides, K, S, ROWS, COLUMNS, DTYPE,
+                               INDEX)
     if SOFTMAX:
         weights = softmax_kernels(weights, K * K, PLACES)
     # A tap above or below the map weighs nothing and reads the map's border, which is in the
@@ -74,8 +75,8 @@ def reassemble_kernel(x, m, o, y, groups, h, w, x_strides, m_strides, o_strides,
                 totals = new
         store_places(y, y_strides, totals, inside & (c < CHANNELS), ROWS, COLUMNS)
         c += BLOCK_C
-        x += BLOCK_C * x_strides[1]
-        y += BLOCK_C * y_strides[1]
+        x += distance(BLOCK_C, x_strides, INDEX)
+        y += distance(BLOCK_C, y_strides, INDEX)
 
 
 def run_forward(x: Tensor, m: Tensor, o: Tensor | None, kernel_size: int, groups: int,

@@ -15,10 +15,16 @@ from ..dtypes import compute_dtype, memory_format_of
 from ..empty import empty_upsampled
 from .fallback import compiled_or_native
 from .gather import is_near, run_gather
-from .index import split_index, tile_axes
+from .index import distance, split_index, tile_axes
 from .launch import alert_not_deterministic, choose_numbers, choose_samples_tile, launch
 from .places import load_places, store_places, zero_tiles
-from .positions import corner_weights, find_corners, load_corners, load_positions
+from .positions import (
+    add_to_corners,
+    corner_weights,
+    find_corners,
+    load_corners,
+    load_positions,
+)
 
 
 @triton.jit
@@ -78,8 +84,8 @@ def sample_kernel(x, o, start, y, groups, h, w, x_strides, o_strides, y_strides,
                                           mask if CHANNELS % BLOCK_C else inside, DTYPE)
             samples = samples + (w_nw * nw + w_ne * ne + w_sw * sw + w_se * se, )
         store_places(y, y_strides, samples, mask, 1, COLUMNS)
-        x += BLOCK_C * x_strides[1]
-        y += BLOCK_C * y_strides[1]
+        x += distance(BLOCK_C, x_strides, INDEX)
+        y += distance(BLOCK_C, y_strides, INDEX)
 
 
 @triton.jit
@@ -102,11 +108,12 @@ def grad_offsets_kernel(x, grad_x, o, start, grad_o, grad_y, groups, h, w, x_str
     totals = zero_tiles(4 * COLUMNS, c + row, DTYPE)
     for c0 in range(0, CHANNELS, BLOCK_C):
         mask = inside & (c0 + c < CHANNELS) if CHANNELS % BLOCK_C else inside
-        grads = load_places(grad_y + c0 * y_strides[1], y_strides, mask, 1, COLUMNS, DTYPE)
+        grads = load_places(grad_y + distance(c0, y_strides, INDEX), y_strides, mask, 1, COLUMNS,
+                            DTYPE)
         new = ()
         for p in tl.static_range(COLUMNS):
             left, top, fx, fy, right, below = found[8 * p:8 * p + 6]
-            corner = x + (c0 * x_strides[1] + top * x_strides[2] + left * x_strides[3])
+            corner = x + (distance(c0, x_strides, INDEX) + top * x_strides[2] + left * x_strides[3])
             values = load_corners(corner, x_strides, right, below, mask, DTYPE)
             for index in tl.static_range(4):
                 new = new + (totals[4 * p + index] + grads[p] * values[index], )
@@ -130,20 +137,13 @@ def grad_offsets_kernel(x, grad_x, o, start, grad_o, grad_y, groups, h, w, x_str
 
         far = inside & (is_near(left, top, row, column) == 0)
         if tl.max(far.to(tl.int32)) > 0:
-            w_nw, w_ne, w_sw, w_se = corner_weights(fx, fy)
             corner = grad_x + (top * grad_x_strides[2] + left * grad_x_strides[3])
             for c0 in range(0, CHANNELS, BLOCK_C):
                 mask = far & (c0 + c < CHANNELS)
-                grad = tl.load(grad_y + (c0 * y_strides[1] + p * y_strides[3]), mask=mask,
-                               other=0.0).to(DTYPE)
-                pixel = corner + c0 * grad_x_strides[1]
-                tl.atomic_add(pixel, w_nw * grad, mask=mask, sem='relaxed')
-                tl.atomic_add(pixel + grad_x_strides[3], w_ne * grad, mask=mask & right,
-                              sem='relaxed')
-                tl.atomic_add(pixel + grad_x_strides[2], w_sw * grad, mask=mask & below,
-                              sem='relaxed')
-                tl.atomic_add(pixel + (grad_x_strides[2] + grad_x_strides[3]), w_se * grad,
-                              mask=mask & right & below, sem='relaxed')
+                grad = grad_y + (distance(c0, y_strides, INDEX) + p * y_strides[3])
+                add_to_corners(corner + distance(c0, grad_x_strides, INDEX), grad_x_strides,
+                               tl.load(grad, mask=mask, other=0.0).to(DTYPE), fx, fy, right, below,
+                               mask)
 
 
 def run_sample(x: Tensor, offsets: Tensor, start: Tensor | None, scale: float) -> Tensor:

@@ -2,19 +2,21 @@
 import triton
 import triton.language as tl
 
+from .index import distance
 from .places import load_places
 from .positions import corner_weights, find_corners, load_corners
 
 
 @triton.jit
 def load_kernels(m, row, column, i, j, inside, strides, K: tl.constexpr, S: tl.constexpr,
-                 ROWS: tl.constexpr, COLUMNS: tl.constexpr, DTYPE: tl.constexpr):
+                 ROWS: tl.constexpr, COLUMNS: tl.constexpr, DTYPE: tl.constexpr,
+                 INDEX: tl.constexpr):
     """Large kernels, of the places from (i, j) on of the cells (row, column)."""
     m += (row * S + i) * strides[2] + (column * S + j) * strides[3]
     weights = ()
     for tap in tl.static_range(K * K):
-        weights = weights + load_places(m + tap * strides[1], strides, inside, ROWS, COLUMNS,
-                                        DTYPE)
+        weights = weights + load_places(m + distance(tap, strides, INDEX), strides, inside, ROWS,
+                                        COLUMNS, DTYPE)
     return weights
 
 
@@ -32,7 +34,8 @@ def expand_kernels(m, o, row, column, i, j, inside, h, w, m_strides, o_strides,
             left, top, fx, fy, right, below = find_corners(column + columns[place],
                                                            row + rows[place], h, w, INDEX)
             w_nw, w_ne, w_sw, w_se = corner_weights(fx, fy)
-            corner = m + (tap * m_strides[1] + top * m_strides[2] + left * m_strides[3])
+            corner = (m + distance(tap, m_strides, INDEX)) + (top * m_strides[2] +
+                                                              left * m_strides[3])
             nw, ne, sw, se = load_corners(corner, m_strides, right, below, inside, DTYPE)
             weights = weights + (w_nw * nw + w_ne * ne + w_sw * sw + w_se * se, )
     return weights
