@@ -16,7 +16,7 @@ from .launch import choose_numbers, choose_tile, is_channels_last, launch
 from .places import load_places, zero_tiles
 from .positions import find_corners, load_positions
 
-# Columns times channels of a program, for each of K sums: a thread keeps 48 of these at most.
+# Columns times channels of a program, by K: a thread keeps K sums of 16 or 8 of them.
 _ELEMENTS = {3: 2048}
 _FEW_ELEMENTS = 1024
 # Rows of a strip. It visits K − 1 rows of cells more, so long strips save work, short ones run

@@ -8,8 +8,8 @@ import triton.language as tl
 from torch import Tensor
 
 from ..dtypes import compute_dtype
-from .index import clamp, distance, split_index
-from .launch import choose_numbers, choose_places, choose_sums_tile, launch
+from .index import clamp, distance, find_cells
+from .launch import choose_numbers, choose_places, choose_sums_tile, count_programs, launch
 from .places import load_places, store_places, zero_tiles
 
 
@@ -25,26 +25,18 @@ def grad_kernels_kernel(grad_m, x, grad_y, groups, h, w, m_strides, x_strides, y
     of one access, which a thread sums by itself.
     """
     PLACES: tl.constexpr = ROWS * COLUMNS
-    w0, pid = split_index(tl.program_id(0).to(INDEX), tl.cdiv(w, BLOCK_W))
-    h0, pid = split_index(pid, tl.cdiv(h, BLOCK_H))
-    j, pid = split_index(pid, S // COLUMNS)
-    i, pid = split_index(pid, S // ROWS)
-    group, image = split_index(pid, groups)
-    i, j = i * ROWS, j * COLUMNS
-    cell, c = tl.arange(0, BLOCK_H * BLOCK_W), tl.arange(0, BLOCK_C // WIDTH) * WIDTH
-    if CHANNEL_AXIS == 0:
-        cell, c = cell[None, None, :], c[:, None, None]
-    else:
-        cell, c = cell[:, None, None], c[None, None, :]
+    c, row, column, i, j, group, image = find_cells(
+        tl.program_id(0).to(INDEX), tl.arange(0, BLOCK_C // WIDTH) * WIDTH, groups, h, w, S, ROWS,
+        COLUMNS, BLOCK_H, BLOCK_W, CHANNEL_AXIS)
+    c, row, column = c[:, None, :], row[:, None, :], column[:, None, :]
     c += tl.arange(0, WIDTH)[None, :, None]
-    row, column = h0 * BLOCK_H + cell // BLOCK_W, w0 * BLOCK_W + cell % BLOCK_W
     inside = (row < h) & (column < w)
 
     u, v = row * S + i, column * S + j
     x += image * x_strides[0] + (group * CHANNELS + c) * x_strides[1] + column * x_strides[3]
     grad_y += (image * y_strides[0] + (group * CHANNELS + c) * y_strides[1] + u * y_strides[2] +
                v * y_strides[3])
-    totals = zero_tiles(K * K * PLACES, tl.sum(cell + c, 1), DTYPE)
+    totals = zero_tiles(K * K * PLACES, tl.sum(row + c, 1), DTYPE)
     for _ in range(0, CHANNELS, BLOCK_C):
         mask_c = c < CHANNELS
         grads = load_places(grad_y, y_strides, inside & mask_c if CHANNELS % BLOCK_C else inside,
@@ -85,13 +77,12 @@ def grad_kernels_kernel(grad_m, x, grad_y, groups, h, w, m_strides, x_strides, y
 def run_grad_kernels(grad_y: Tensor, x: Tensor, m: Tensor, kernel_size: int, groups: int,
                      scale_factor: int) -> Tensor:
     """The gradient of reassembly with respect to the large kernels ``m``."""
-    n, c, h, w = x.shape
+    _, _, h, w = x.shape
     s, grad_m = scale_factor, torch.empty_like(m)
     rows, columns = choose_places(kernel_size, s)
-    tile = choose_sums_tile(x, groups, n * groups * (s // rows) * (s // columns))
-    programs = (n * groups * (s // rows) * (s // columns) * triton.cdiv(h, tile['BLOCK_H']) *
-                triton.cdiv(w, tile['BLOCK_W']))
-    launch(grad_kernels_kernel, programs, grad_m, x, grad_y, groups, h, w, grad_m.stride(),
-           x.stride(), grad_y.stride(), K=kernel_size, S=s, ROWS=rows, COLUMNS=columns, **tile,
-           **choose_numbers(compute_dtype(x, m), x, grad_m, grad_y))
+    multiple = groups * (s // rows) * (s // columns)
+    tile = choose_sums_tile(x, groups, multiple)
+    launch(grad_kernels_kernel, count_programs(x, multiple, tile), grad_m, x, grad_y, groups, h, w,
+           grad_m.stride(), x.stride(), grad_y.stride(), K=kernel_size, S=s, ROWS=rows,
+           COLUMNS=columns, **tile, **choose_numbers(compute_dtype(x, m), x, grad_m, grad_y))
     return grad_m

@@ -24,6 +24,25 @@ def tile_axes(channels, columns, CHANNEL_AXIS: tl.constexpr):
 
 
 @triton.jit
+def find_cells(pid, c, groups, h, w, S: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
+               BLOCK_H: tl.constexpr, BLOCK_W: tl.constexpr, CHANNEL_AXIS: tl.constexpr):
+    """Where a program stands that has ROWS·COLUMNS of the S² places of BLOCK_H·BLOCK_W cells.
+
+    Returns the channels ``c`` and the cells' rows and columns as axes of a tile, the first place
+    in the cells, group and image.
+    """
+    w0, pid = split_index(pid, tl.cdiv(w, BLOCK_W))
+    h0, pid = split_index(pid, tl.cdiv(h, BLOCK_H))
+    j, pid = split_index(pid, S // COLUMNS)
+    i, pid = split_index(pid, S // ROWS)
+    group, image = split_index(pid, groups)
+    cell = tl.arange(0, BLOCK_H * BLOCK_W)
+    _, row = tile_axes(c, h0 * BLOCK_H + cell // BLOCK_W, CHANNEL_AXIS)
+    c, column = tile_axes(c, w0 * BLOCK_W + cell % BLOCK_W, CHANNEL_AXIS)
+    return c, row, column, i * ROWS, j * COLUMNS, group, image
+
+
+@triton.jit
 def distance(channels, strides, INDEX: tl.constexpr):
     """How far so many channels reach: the product of two narrow numbers would be narrow too."""
     return tl.full((), channels, INDEX) * strides[1]

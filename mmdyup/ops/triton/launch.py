@@ -54,7 +54,7 @@ def choose_tile(channels: int, columns: int, channels_last: bool, elements: int)
 
 def choose_cells_tile(x: Tensor, groups: int) -> dict[str, int]:
     """The constants of a tile of which a thread has one cell, and one wide access of channels."""
-    _, c, h, w = x.shape
+    _, c, _, w = x.shape
     if is_channels_last(x):
         block_c = min(triton.next_power_of_2(c // groups), 8 * 16 // x.element_size())
         cells, columns = max(1, _THREADS * (16 // x.element_size()) // block_c), (4, )
@@ -66,31 +66,31 @@ def choose_cells_tile(x: Tensor, groups: int) -> dict[str, int]:
 
 
 def choose_sums_tile(x: Tensor, groups: int, multiple: int) -> dict[str, int]:
-    """Such a tile for sums over channels, which ``multiple`` times as many programs run.
+    """Such a tile for sums over channels, in ``multiple`` programs; WIDTH is that of the access.
 
-    WIDTH is that of the access. Where there would be few programs, the warps of one share its
-    channels, not its cells.
+    Where there would be few programs, the warps of one share its channels, not its cells.
     """
     tile = choose_cells_tile(x, groups)
     if is_channels_last(x):
         return dict(tile, WIDTH=min(tile['BLOCK_C'], 16 // x.element_size()))
-    programs = multiple * triton.cdiv(x.shape[2], tile['BLOCK_H']) * triton.cdiv(
-        x.shape[3], tile['BLOCK_W'])
-    if programs < _MANY_PROGRAMS:
-        share = min(tile['BLOCK_H'], triton.next_power_of_2(x.shape[1] // groups))
+    if count_programs(x, multiple, tile) < _MANY_PROGRAMS:
+        share = min(tile['BLOCK_H'], triton.next_power_of_2(tile['CHANNELS']))
         tile.update(BLOCK_H=tile['BLOCK_H'] // share, BLOCK_C=share)
     return dict(tile, WIDTH=1)
 
 
-def choose_samples_tile(x: Tensor, groups: int, scale_factor: int) -> tuple[int, dict[str, int]]:
-    """The programs that sample one or two places of a cell, and the constants of their tiles."""
-    n, c, h, w = x.shape
-    s, tile = scale_factor, dict(choose_cells_tile(x, groups), COLUMNS=math.gcd(scale_factor, 2))
+def choose_samples_tile(x: Tensor, groups: int, scale_factor: int) -> dict[str, int]:
+    """Such a tile for samples, of some channels at a time, at one or two COLUMNS of a cell."""
+    tile = dict(choose_cells_tile(x, groups), COLUMNS=math.gcd(scale_factor, 2))
     if not is_channels_last(x):
-        tile['BLOCK_C'] = min(_SAMPLED_CHANNELS, triton.next_power_of_2(c // groups))
-    programs = (n * groups * s * (s // tile['COLUMNS']) * triton.cdiv(h, tile['BLOCK_H']) *
-                triton.cdiv(w, tile['BLOCK_W']))
-    return programs, tile
+        tile['BLOCK_C'] = min(_SAMPLED_CHANNELS, triton.next_power_of_2(tile['CHANNELS']))
+    return tile
+
+
+def count_programs(x: Tensor, multiple: int, tile: dict[str, int]) -> int:
+    """The programs that have all cells of ``x``, ``multiple`` for each tile of an image."""
+    n, _, h, w = x.shape
+    return n * multiple * triton.cdiv(h, tile['BLOCK_H']) * triton.cdiv(w, tile['BLOCK_W'])
 
 
 def choose_places(kernel_size: int, scale_factor: int, expand: bool = False) -> tuple[int, int]:

@@ -8,8 +8,15 @@ from torch import Tensor
 
 from ..dtypes import compute_dtype
 from ..empty import empty_upsampled
-from .index import clamp, distance, split_index, tile_axes
-from .launch import choose_cells_tile, choose_chunk, choose_numbers, choose_places, launch
+from .index import clamp, distance, find_cells, split_index
+from .launch import (
+    choose_cells_tile,
+    choose_chunk,
+    choose_numbers,
+    choose_places,
+    count_programs,
+    launch,
+)
 from .places import store_places, zero_tiles
 from .weights import expand_kernels, load_kernels, mask_rows, softmax_kernels
 
@@ -28,17 +35,9 @@ def reassemble_kernel(x, m, o, y, groups, h, w, x_strides, m_strides, o_strides,
     """
     PLACES: tl.constexpr = ROWS * COLUMNS
     c0, pid = split_index(tl.program_id(0).to(INDEX), tl.cdiv(CHANNELS, CHUNK))
-    w0, pid = split_index(pid, tl.cdiv(w, BLOCK_W))
-    h0, pid = split_index(pid, tl.cdiv(h, BLOCK_H))
-    j, pid = split_index(pid, S // COLUMNS)
-    i, pid = split_index(pid, S // ROWS)
-    group, image = split_index(pid, groups)
-    i, j = i * ROWS, j * COLUMNS
-    cell = tl.arange(0, BLOCK_H * BLOCK_W)
-    c, row = tile_axes(c0 * CHUNK + tl.arange(0, BLOCK_C), h0 * BLOCK_H + cell // BLOCK_W,
-                       CHANNEL_AXIS)
-    _, column = tile_axes(c0 * CHUNK + tl.arange(0, BLOCK_C), w0 * BLOCK_W + cell % BLOCK_W,
-                          CHANNEL_AXIS)
+    c, row, column, i, j, group, image = find_cells(pid, c0 * CHUNK + tl.arange(0, BLOCK_C),
+                                                    groups, h, w, S, ROWS, COLUMNS, BLOCK_H,
+                                                    BLOCK_W, CHANNEL_AXIS)
     inside = (row < h) & (column < w)
 
     m += image * m_strides[0] + group * K * K * m_strides[1]
@@ -52,7 +51,7 @@ def reassemble_kernel(x, m, o, y, groups, h, w, x_strides, m_strides, o_strides,
     if SOFTMAX:
         weights = softmax_kernels(weights, K * K, PLACES)
     # A tap above or below the map weighs nothing and reads the map's border, which is in the
-    # neighbourhood as well: what is not a number there shows in any case.
+    # neighbourhood as well: what is not finite there shows in any case.
     weights = mask_rows(weights, row, h, K, PLACES)
 
     x += image * x_strides[0] + (group * CHANNELS + c) * x_strides[1] + column * x_strides[3]
@@ -82,12 +81,11 @@ def reassemble_kernel(x, m, o, y, groups, h, w, x_strides, m_strides, o_strides,
 def run_forward(x: Tensor, m: Tensor, o: Tensor | None, kernel_size: int, groups: int,
                 scale_factor: int, softmax: bool = False) -> Tensor:
     """Reassembly of ``x`` with the kernels ``m``, their softmax, or, given ``o``, expanded ones."""
-    n, c, h, w = x.shape
+    _, c, h, w = x.shape
     s, y = scale_factor, empty_upsampled(x, scale_factor)
     rows, columns = choose_places(kernel_size, s, o is not None)
     tile = choose_cells_tile(x, groups)
-    programs = (n * groups * (s // rows) * (s // columns) * triton.cdiv(h, tile['BLOCK_H']) *
-                triton.cdiv(w, tile['BLOCK_W']))
+    programs = count_programs(x, groups * (s // rows) * (s // columns), tile)
     chunk = choose_chunk(c // groups, tile['BLOCK_C'], programs)
     where = m if o is None else o
     launch(reassemble_kernel, programs * triton.cdiv(c // groups, chunk), x, m, where, y, groups,

@@ -15,8 +15,14 @@ from ..dtypes import compute_dtype, memory_format_of
 from ..empty import empty_upsampled
 from .fallback import compiled_or_native
 from .gather import is_near, run_gather
-from .index import distance, split_index, tile_axes
-from .launch import alert_not_deterministic, choose_numbers, choose_samples_tile, launch
+from .index import distance, find_cells
+from .launch import (
+    alert_not_deterministic,
+    choose_numbers,
+    choose_samples_tile,
+    count_programs,
+    launch,
+)
 from .places import load_places, store_places, zero_tiles
 from .positions import (
     add_to_corners,
@@ -25,24 +31,6 @@ from .positions import (
     load_corners,
     load_positions,
 )
-
-
-@triton.jit
-def find_program(groups, h, w, S: tl.constexpr, COLUMNS: tl.constexpr, BLOCK_C: tl.constexpr,
-                 BLOCK_H: tl.constexpr, BLOCK_W: tl.constexpr, CHANNEL_AXIS: tl.constexpr,
-                 INDEX: tl.constexpr):
-    """A program's first channels, cells, place in them, group and image."""
-    w0, pid = split_index(tl.program_id(0).to(INDEX), tl.cdiv(w, BLOCK_W))
-    h0, pid = split_index(pid, tl.cdiv(h, BLOCK_H))
-    j, pid = split_index(pid, S // COLUMNS)
-    i, pid = split_index(pid, S)
-    group, image = split_index(pid, groups)
-    cell = tl.arange(0, BLOCK_H * BLOCK_W)
-    c, row = tile_axes(tl.arange(0, BLOCK_C).to(INDEX), h0 * BLOCK_H + cell // BLOCK_W,
-                       CHANNEL_AXIS)
-    c, column = tile_axes(tl.arange(0, BLOCK_C).to(INDEX), w0 * BLOCK_W + cell % BLOCK_W,
-                          CHANNEL_AXIS)
-    return c, row, column, i, j * COLUMNS, group, image
 
 
 @triton.jit
@@ -65,8 +53,9 @@ def sample_kernel(x, o, start, y, groups, h, w, x_strides, o_strides, y_strides,
                   BLOCK_H: tl.constexpr, BLOCK_W: tl.constexpr, CHANNEL_AXIS: tl.constexpr,
                   DTYPE: tl.constexpr, INDEX: tl.constexpr):
     """y for a group's channels at COLUMNS places of BLOCK_H·BLOCK_W cells."""
-    c, row, column, i, j, group, image = find_program(groups, h, w, S, COLUMNS, BLOCK_C, BLOCK_H,
-                                                      BLOCK_W, CHANNEL_AXIS, INDEX)
+    c, row, column, i, j, group, image = find_cells(
+        tl.program_id(0).to(INDEX), tl.arange(0, BLOCK_C), groups, h, w, S, 1, COLUMNS, BLOCK_H,
+        BLOCK_W, CHANNEL_AXIS)
     inside = (row < h) & (column < w)
     x += image * x_strides[0] + (group * CHANNELS + c) * x_strides[1]
     y += (image * y_strides[0] + (group * CHANNELS + c) * y_strides[1] +
@@ -96,8 +85,9 @@ def grad_offsets_kernel(x, grad_x, o, start, grad_o, grad_y, groups, h, w, x_str
                         BLOCK_W: tl.constexpr, CHANNEL_AXIS: tl.constexpr, DTYPE: tl.constexpr,
                         INDEX: tl.constexpr):
     """grad_o at COLUMNS places of cells; adds to grad_x what samples far from theirs give."""
-    c, row, column, i, j, group, image = find_program(groups, h, w, S, COLUMNS, BLOCK_C, BLOCK_H,
-                                                      BLOCK_W, CHANNEL_AXIS, INDEX)
+    c, row, column, i, j, group, image = find_cells(
+        tl.program_id(0).to(INDEX), tl.arange(0, BLOCK_C), groups, h, w, S, 1, COLUMNS, BLOCK_H,
+        BLOCK_W, CHANNEL_AXIS)
     inside = (row < h) & (column < w)
     x += image * x_strides[0] + (group * CHANNELS + c) * x_strides[1]
     grad_x += image * grad_x_strides[0] + (group * CHANNELS + c) * grad_x_strides[1]
@@ -151,7 +141,8 @@ def run_sample(x: Tensor, offsets: Tensor, start: Tensor | None, scale: float) -
     _, _, h, w = x.shape
     groups, s = offsets.shape[2:4]
     y = empty_upsampled(x, s)
-    programs, tile = choose_samples_tile(x, groups, s)
+    tile = choose_samples_tile(x, groups, s)
+    programs = count_programs(x, groups * s * (s // tile['COLUMNS']), tile)
     launch(sample_kernel, programs, x, offsets, start, y, groups, h, w, x.stride(),
            offsets.stride(), y.stride(), S=s, SCALE=scale, HAS_START=start is not None, **tile,
            **choose_numbers(compute_dtype(x), x, offsets, y))
@@ -167,7 +158,8 @@ def run_sample_backward(grad_y: Tensor, x: Tensor, offsets: Tensor, start: Tenso
     grad_x = torch.empty_like(x, dtype=dtype, memory_format=memory_format_of(x))
     run_gather(grad_x, grad_y, offsets, dtype, 3, groups, start, scale)
     grad_o = torch.empty_like(offsets)
-    programs, tile = choose_samples_tile(x, groups, s)
+    tile = choose_samples_tile(x, groups, s)
+    programs = count_programs(x, groups * s * (s // tile['COLUMNS']), tile)
     launch(grad_offsets_kernel, programs, x, grad_x, offsets, start, grad_o, grad_y, groups, h, w,
            x.stride(), grad_x.stride(), offsets.stride(), grad_o.stride(), grad_y.stride(), S=s,
            SCALE=scale, HAS_START=start is not None, **tile,
