@@ -2,6 +2,7 @@
 import warnings
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 
@@ -41,6 +42,34 @@ def runs(device, monkeypatch):
         from triton.runtime import interpreter
         monkeypatch.setattr(interpreter.interpreter_builder, 'options',
                             interpreter.InterpreterOptions(sanitize_overflow=False))
+        watch_memory(interpreter, monkeypatch)
+
+
+def watch_memory(interpreter, monkeypatch):
+    """Makes what reads or writes outside a launch's tensors fail."""
+    builder, executor = interpreter.InterpreterBuilder, interpreter.GridExecutor
+    known = []
+
+    def note(self, args, kwargs, of=executor._init_args_hst):
+        result = of(self, args, kwargs)
+        known[:] = [(t.data_ptr(), t.data_ptr() + t.element_size() *
+                     (1 + sum((n - 1) * step for n, step in zip(t.shape, t.stride(), strict=True))))
+                    for t in result[0] if isinstance(t, torch.Tensor)]
+        return result
+
+    def watch(of, pointers, mask):
+        def watched(self, *args):
+            used = args[pointers].data[args[mask].data.astype(bool)]
+            inside = [(first <= used) & (used < end) for first, end in known]
+            assert np.logical_or.reduce(inside).all(), 'outside of every tensor'
+            return of(self, *args)
+
+        return watched
+
+    monkeypatch.setattr(executor, '_init_args_hst', note)
+    for name, pointers, mask in [('create_masked_load', 0, 1), ('create_masked_store', 0, 2),
+                                 ('create_atomic_rmw', 1, 3)]:
+        monkeypatch.setattr(builder, name, watch(getattr(builder, name), pointers, mask))
 
 
 def make(op, n, c, h, w, groups, k, s, **options):
