@@ -37,7 +37,8 @@ from .positions import (
 def find_samples(o, start, image, group, groups, row, column, i, j, mask, h, w, strides,
                  S: tl.constexpr, SCALE: tl.constexpr, HAS_START: tl.constexpr,
                  COLUMNS: tl.constexpr, DTYPE: tl.constexpr, INDEX: tl.constexpr):
-    """A tuple of what :func:`find_corners` says of COLUMNS places, one after the other."""
+    """For COLUMNS places, one after the other: what :func:`find_corners` says of their samples, and
+    whether these lie right of the map's left border and below its upper one."""
     found = ()
     for p in tl.static_range(COLUMNS):
         x, y = load_positions(o, start, image, group, groups, row, column, i, j + p, mask, strides,
