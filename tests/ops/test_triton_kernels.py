@@ -227,6 +227,17 @@ def test_a_nan_stays_in_its_neighbourhood(device):
                                equal_nan=True)
 
 
+def test_a_gradient_that_is_not_a_number_stays_with_the_pixels_read(device):
+    x = torch.randn(1, 2, 4, 4, dtype=torch.float64, device=device, requires_grad=True)
+    o = torch.full((1, 2, 4, 4), 0.25, dtype=torch.float64, device=device, requires_grad=True)
+    grad = torch.ones_like(x)
+    grad[0, 0, 1, 1] = torch.nan
+    got, expected = (torch.autograd.grad(point_sample(x, o, 1, backend=backend), (x, o), grad)
+                     for backend in ('triton', 'reference'))
+    torch.testing.assert_close(got, expected, equal_nan=True)
+    assert got[0].isnan().sum() == 4
+
+
 def test_offsets_far_outside_or_not_numbers(device):
     x = torch.randn(1, 1, 2, 3, device=device)
     o = torch.zeros(1, 2, 2, 3, device=device)

@@ -83,8 +83,10 @@ def gather_kernel(grad_x, m, start, grad_y, groups, h, w, x_strides, m_strides, 
                                           hat((left - column) + fx), 0.0)
                         new = ()
                         for a in tl.static_range(K):
-                            new = new + (totals[a] + weight * hat((top - row - a + K // 2) + fy) *
-                                         grads[p], )
+                            # what is not a number stays with the pixels that the sample read
+                            part = weight * hat((top - row - a + K // 2) + fy)
+                            new = new + (tl.where(part > 0, totals[a] + part * grads[p],
+                                                  totals[a]), )
                         totals = new
                 else:
                     plane = m + (distance(b, m_strides, INDEX) + u * m_strides[2] +
