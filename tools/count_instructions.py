@@ -10,6 +10,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import torch  # noqa: E402
 
+from mmdyup.ops.backends import HAS_TRITON  # noqa: E402
+
+if not HAS_TRITON:
+    sys.exit('The kernels are compiled by Triton, which is not installed: pip install triton.')
 from mmdyup.benchmark.instructions import compile_kernels, count, run_kernels  # noqa: E402
 
 
