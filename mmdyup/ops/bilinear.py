@@ -32,7 +32,7 @@ def sample_around_cells(x: Tensor, offsets: Tensor, backend: str, scale: float =
         return compiled(x, offsets, start, scale)
     if backend == 'triton':
         from .triton.sample_cells import sample_cells as fused
-        return fused(x, offsets, start, scale)
+        return fused(x, offsets, None if start is None else start.contiguous(), scale)
     if x.device.type == 'cpu' and not is_exported():
         return sample_cells(x, offsets, start, scale)
     n, c, h, w = x.shape

@@ -192,6 +192,14 @@ def test_any_strides(op, device):
                                torch.autograd.grad(run(*args, backend='reference').sum(), args))
 
 
+def test_a_start_with_gaps_in_memory(device):
+    x, o = make('point_sample', 1, 2, 2, 3, 1, None, 2, device=device)[1]
+    start = torch.randn(1, 16, 1, 1, device=device)[:, ::2]
+    y, expected = (point_sample(x, o, backend=backend, start=start)
+                   for backend in ('triton', 'reference'))
+    torch.testing.assert_close(y, expected)
+
+
 def test_offsets_expanded_over_the_map(device):
     x, _ = make('point_sample', 1, 2, 2, 3, 1, None, 1, device=device)[1]
     o = torch.full((1, 2, 1, 1), 0.25, device=device, requires_grad=True)
