@@ -1,4 +1,5 @@
-"""What the Triton kernels compile to at the papers' size: python tools/count_instructions.py.
+"""What the Triton kernels compile to at the papers' size with batch 16, for compute capability 9.0:
+python tools/count_instructions.py.
 
 Needs Triton, but no GPU. A row is a kernel: registers of a thread, bytes that it spills, and the
 instructions of its innermost loop, by kind.
@@ -8,27 +9,24 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-import torch  # noqa: E402
-
 from mmdyup.ops.backends import HAS_TRITON  # noqa: E402
 
 if not HAS_TRITON:
     sys.exit('The kernels are compiled by Triton, which is not installed: pip install triton.')
+from mmdyup.benchmark.case import DTYPES, LAYOUTS  # noqa: E402
 from mmdyup.benchmark.instructions import compile_kernels, count, run_kernels  # noqa: E402
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--capability', type=int, default=90, help='90 for Hopper (default)')
-    parser.add_argument('--batch', type=int, default=16)
-    parser.add_argument('--dtype', choices=['float32', 'float16', 'bfloat16'], default='float32')
-    parser.add_argument('--layout', choices=['contiguous', 'channels_last'], default='contiguous')
+    parser.add_argument('--dtype', choices=DTYPES, default='float32',
+                        help='dtype of all but the offsets of samples (default: float32)')
+    parser.add_argument('--layout', choices=LAYOUTS, default='contiguous',
+                        help='memory layout of every map (default: contiguous)')
     args = parser.parse_args()
-    memory_format = (torch.channels_last if args.layout == 'channels_last' else
-                     torch.contiguous_format)
-    for kernel in compile_kernels(args.capability, lambda: run_kernels(
-            256, 120, 120, 5, 2, args.batch, getattr(torch, args.dtype), memory_format)):
+    for kernel in compile_kernels(90, lambda: run_kernels(
+            256, 120, 120, 5, 2, 16, DTYPES[args.dtype], LAYOUTS[args.layout])):
         found = count(kernel)
         kinds = ', '.join(f'{number} {kind}' for kind, number in found.loop.most_common(8))
         print(f'{found.kernel}: {found.registers} registers, {found.spilled} bytes spilled, '

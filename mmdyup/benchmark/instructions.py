@@ -81,7 +81,7 @@ def count(kernel: CompiledKernel) -> Count:
     registers, spilled = (int(re.search(rf'{word}:(\d+)', usage)[1])
                           for word in ('REG', 'STACK'))
     return Count(kernel.metadata.name, registers, spilled,
-                 max(bodies, key=lambda body: body['FFMA']))
+                 max(bodies, key=lambda body: body['FFMA'] + body['DFMA']))
 
 
 def _compile(capability: int, kernel: JITFunction, args: tuple,

@@ -31,9 +31,9 @@ def is_near(left, top, row, column):
 
 
 @triton.jit
-def hat(distance):
+def hat(gap):
     """The weight of a pixel in a linear interpolation, by its distance from the sample."""
-    return tl.maximum(1 - tl.abs(distance), 0.0)
+    return tl.maximum(1 - tl.abs(gap), 0.0)
 
 
 @triton.jit
