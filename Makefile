@@ -18,6 +18,7 @@ test: lint
 
 lint: setup
 	$(RUN) -m ruff check
+	$(RUN) -m ruff format --check
 
 # Removes what set-up and tests made; data/ and work_dirs/ stay.
 clean:

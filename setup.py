@@ -43,7 +43,7 @@ setup(
     name='mmdyup',
     version=read_version(),
     description='Dynamic upsampling (DySample, DLU, CARAFE, FADE, SAPA) for MMDetection and '
-                'MMSegmentation',
+    'MMSegmentation',
     long_description=(HERE / 'README.md').read_text(encoding='utf-8'),
     long_description_content_type='text/markdown',
     license='Apache-2.0',

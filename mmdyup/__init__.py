@@ -3,6 +3,7 @@
 Importing registers everything whose framework is installed: the upsamplers in mmengine's
 registry, the necks and heads in mmdet's and mmseg's.
 """
+
 from .utils import is_installed, mend_stack
 from .version import __version__
 

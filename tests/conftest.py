@@ -8,8 +8,13 @@ import torch  # noqa: E402
 from mmengine.registry import DefaultScope  # noqa: E402
 from mmengine.visualization import Visualizer  # noqa: E402
 
-DEVICES = ['cpu', pytest.param('cuda', marks=pytest.mark.skipif(
-    not torch.cuda.is_available(), reason='needs a CUDA device'))]
+DEVICES = [
+    'cpu',
+    pytest.param(
+        'cuda',
+        marks=pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device'),
+    ),
+]
 
 
 @pytest.fixture(params=DEVICES)
@@ -34,4 +39,5 @@ def fresh_globals():
 def shapes(tmp_path_factory):
     """A small Shapes data set: four pictures to train on, two to validate on."""
     from mmdyup.datasets import generate_shapes
+
     return generate_shapes(tmp_path_factory.mktemp('data') / 'shapes', 4, 2, size=128)

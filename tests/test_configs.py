@@ -1,4 +1,5 @@
 """Every detection config: the papers' counts, and one step of training on pictures of Shapes."""
+
 from copy import deepcopy
 from functools import cache
 from pathlib import Path
@@ -21,8 +22,11 @@ pytest.importorskip('mmdet')
 
 CONFIGS = Path(__file__).parents[1] / 'configs'
 SEGMENTATION = ('segformer', 'semantic_fpn', 'upernet')
-PATHS = {path.stem: path for path in sorted(CONFIGS.glob('*.py'))
-         if not path.stem.startswith(SEGMENTATION)}
+PATHS = {
+    path.stem: path
+    for path in sorted(CONFIGS.glob('*.py'))
+    if not path.stem.startswith(SEGMENTATION)
+}
 
 # what one upsampler of 256 channels adds, biases counted, by its ratio
 ADDED = {
@@ -65,8 +69,11 @@ FAMILIES = {
     'libra_rcnn': (LIBRA_RCNN, (2, 4, 2, 4), ('nearest', 'carafe', 'dlu', 'dysample')),
     'libra_rcnn_level0': (LIBRA_RCNN - NON_LOCAL + CONVOLUTION, (2, 4, 8, 16), ('carafe', 'dlu')),
 }
-ROWS = {f'{family}_{name}': total + sum(ADDED[name][ratio] for ratio in ratios)
-        for family, (total, ratios, names) in FAMILIES.items() for name in names}
+ROWS = {
+    f'{family}_{name}': total + sum(ADDED[name][ratio] for ratio in ratios)
+    for family, (total, ratios, names) in FAMILIES.items()
+    for name in names
+}
 # mmdet's own config under ours, and the channels that the upsamplers of its neck see
 OTHER_NECKS = {
     'faster_rcnn_pafpn_dysample': ('pafpn/faster-rcnn_r50_pafpn_1x_coco.py', (256, 256, 256)),
@@ -82,6 +89,7 @@ def read(name):
 
 def built(cfg):
     from mmdet.registry import MODELS
+
     init_default_scope('mmdet')
     return MODELS.build(cfg.model)
 
@@ -90,8 +98,10 @@ def counts(cfg):
     """All parameters, and those that are trained."""
     with torch.device('meta'):
         parameters = list(built(cfg).parameters())
-    return (sum(p.numel() for p in parameters),
-            sum(p.numel() for p in parameters if p.requires_grad))
+    return (
+        sum(p.numel() for p in parameters),
+        sum(p.numel() for p in parameters if p.requires_grad),
+    )
 
 
 def test_every_config_is_counted():
@@ -103,9 +113,15 @@ def test_parameters_of_the_paper(name):
     assert counts(read(name)) == (ROWS[name], ROWS[name] - FROZEN)
 
 
-@pytest.mark.parametrize('total, printed', [
-    (FASTER_RCNN - FROZEN, 46.8), (FASTER_RCNN + DEEPER - FROZEN, 65.8),
-    (PANOPTIC_FPN, 46.0), (PANOPTIC_FPN + DEEPER, 65.0)])
+@pytest.mark.parametrize(
+    'total, printed',
+    [
+        (FASTER_RCNN - FROZEN, 46.8),
+        (FASTER_RCNN + DEEPER - FROZEN, 65.8),
+        (PANOPTIC_FPN, 46.0),
+        (PANOPTIC_FPN + DEEPER, 65.0),
+    ],
+)
 def test_what_the_papers_print(total, printed):
     assert round(total / 1e6, 1) == printed
 
@@ -124,12 +140,14 @@ def test_the_papers_recipe(name):
     cfg = read(name)
     depth = 101 if 'r101' in name else 50
     assert cfg.model.backbone.init_cfg == dict(
-        type='Pretrained', checkpoint=f'torchvision://resnet{depth}')
+        type='Pretrained', checkpoint=f'torchvision://resnet{depth}'
+    )
     assert cfg.model.backbone.depth == depth
     assert cfg.train_cfg.max_epochs == 12
     assert cfg.param_scheduler[1].milestones == [8, 11]
     assert cfg.optim_wrapper.optimizer == dict(
-        type='SGD', lr=0.02, momentum=0.9, weight_decay=0.0001)
+        type='SGD', lr=0.02, momentum=0.9, weight_decay=0.0001
+    )
     assert cfg.auto_scale_lr.base_batch_size == 16
     assert cfg.train_dataloader.dataset.ann_file.endswith('train2017.json')
 
@@ -150,8 +168,9 @@ def test_a_runner_starts_from_the_papers_start(name, tmp_path):
         if name == 'dlu':
             assert not upsampler.conv_offset.weight.any()
         else:
-            torch.testing.assert_close(upsampler.offset.weight.std().item(), 0.001, rtol=0.1,
-                                       atol=0)
+            torch.testing.assert_close(
+                upsampler.offset.weight.std().item(), 0.001, rtol=0.1, atol=0
+            )
 
 
 @pytest.mark.parametrize('name', PATHS)

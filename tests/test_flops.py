@@ -4,6 +4,7 @@ The counter knows convolutions, matrix products and bilinear samples (four multi
 It leaves out biases and whatever is elementwise, softmax and sigmoid among it; it takes five a
 value for a group norm, and one for a value repeated by nearest upsampling.
 """
+
 import importlib.util
 import os
 import re
@@ -29,8 +30,9 @@ pytestmark = pytest.mark.filterwarnings('ignore::DeprecationWarning')
 
 
 def counted(model, *inputs):
-    return get_model_complexity_info(model.eval(), inputs=inputs, show_table=False,
-                                     show_arch=False)['flops']
+    return get_model_complexity_info(
+        model.eval(), inputs=inputs, show_table=False, show_arch=False
+    )['flops']
 
 
 def none(s):
@@ -41,8 +43,11 @@ UPSAMPLERS = {
     'dysample': (dict(type='DySample'), flops.dysample, none),
     'dysample_plus': (dict(type='DySample', dyscope=True), flops.dysample, none),
     'dysample_s': (dict(type='DySample', style='pl', groups=8), flops.dysample, none),
-    'dysample_s_plus': (dict(type='DySample', style='pl', groups=8, dyscope=True), flops.dysample,
-                        none),
+    'dysample_s_plus': (
+        dict(type='DySample', style='pl', groups=8, dyscope=True),
+        flops.dysample,
+        none,
+    ),
     'dlu': (dict(type='DLU'), flops.dlu, none),
     'carafe': (dict(type='CARAFE'), flops.carafe, none),
     'fade': (dict(type='FADE'), flops.fade, lambda s: -2 * C * s**2),  # the blend
@@ -75,11 +80,13 @@ def test_groups_share_kernels_not_products():
 def test_a_whole_neck():
     pytest.importorskip('mmdet')
     from mmdyup.det import DyFPN
+
     channels, sizes = [16, 32, 64], ((8, 12), (4, 6), (2, 3))
     neck = DyFPN(channels, 32, 4, upsample_cfg=dict(type='DLU'))
     features = [torch.randn(1, c, *size) for c, size in zip(channels, sizes, strict=True)]
-    expected = sum(h * w * (c * 32 + 9 * 32 * 32)
-                   for c, (h, w) in zip(channels, sizes, strict=True))
+    expected = sum(
+        h * w * (c * 32 + 9 * 32 * 32) for c, (h, w) in zip(channels, sizes, strict=True)
+    )
     expected += (4 * 6 + 2 * 3) * flops.dlu(32, 2) // 2
     assert counted(neck, features) == expected
 
@@ -100,8 +107,12 @@ def get_flops(name, shapes, folder):
     cfg.model.test_cfg.rpn.max_per_img = 5
     cfg.dump(folder / f'{name}.py')
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get('PYTHONPATH')]))
-    done = subprocess.run([sys.executable, script, folder / f'{name}.py', '--num-images', '1'],
-                          capture_output=True, text=True, env=os.environ | {'PYTHONPATH': path})
+    done = subprocess.run(
+        [sys.executable, script, folder / f'{name}.py', '--num-images', '1'],
+        capture_output=True,
+        text=True,
+        env=os.environ | {'PYTHONPATH': path},
+    )
     assert done.returncode == 0, done.stderr
     height, width = map(int, re.search(r'Input shape: \((\d+), (\d+)\)', done.stdout).groups())
     giga = float(re.search(r'Flops: ([\d.]+)G', done.stdout)[1])

@@ -1,4 +1,5 @@
 """What the READMEs show is true: their Python runs, their links lead somewhere."""
+
 import re
 from pathlib import Path
 
@@ -51,7 +52,7 @@ def test_every_config_is_listed(readme):
 
 @pytest.mark.parametrize('readme', READMES)
 def test_parameters_of_the_upsamplers(readme):
-    rows = re.findall(r"^\| `(type=[^`|]*)` \|.*\| ([\d,]+) \|$", text(readme), re.MULTILINE)
+    rows = re.findall(r'^\| `(type=[^`|]*)` \|.*\| ([\d,]+) \|$', text(readme), re.MULTILINE)
     assert len(rows) >= 8
     for arguments, count in rows:
         cfg = eval(f'dict({arguments})')

@@ -1,4 +1,5 @@
 """Every segmentation config: the papers' counts, and one step of training on Shapes."""
+
 from copy import deepcopy
 from functools import cache
 from pathlib import Path
@@ -75,6 +76,7 @@ def count(module):
 def after_the_backbone(cfg):
     """Parameters of neck and head, built without memory."""
     from mmseg.registry import MODELS
+
     parts = [cfg.model[name] for name in ('neck', 'decode_head') if name in cfg.model]
     with torch.device('meta'):
         return sum(count(MODELS.build(part)) for part in parts)
@@ -94,13 +96,15 @@ def test_leaf_files_are_short(name):
 def test_what_the_upsamplers_add(model, upsampler):
     cfg, parent = loaded(f'{model}_{upsampler}'), parent_of(model)
     assert cfg.model.backbone == parent.model.backbone
-    assert (after_the_backbone(cfg) - after_the_backbone(parent)
-            == sum(map(COUNTS[upsampler], STEPS[model])))
+    assert after_the_backbone(cfg) - after_the_backbone(parent) == sum(
+        map(COUNTS[upsampler], STEPS[model])
+    )
 
 
 @pytest.mark.parametrize('model', PARENTS)
 def test_parameters_of_the_baseline(model):
     from mmseg.registry import MODELS
+
     cfg = deepcopy(loaded(f'{model}_bilinear'))
     train_from_scratch(cfg)
     assert round(count(MODELS.build(cfg.model)) / 1e6, 1) == PARENTS[model][1]
@@ -116,15 +120,17 @@ def test_both_scores_are_reported(name):
 @pytest.mark.parametrize('name', NAMES)
 def test_a_step_on_shapes(name, shapes, monkeypatch):
     from mmseg.registry import MODELS
+
     monkeypatch.setattr(segmentation, 'CROP', 64)
     monkeypatch.setattr(segmentation, 'BATCH_SIZE', 2)
     cfg = deepcopy(loaded(name))
     use_semantic_folder(cfg, shapes)
     train_from_scratch(cfg)
     segmentation.shrink_segmentation(cfg)
-    train, val = (Runner.build_dataloader(dict(
-        loader, num_workers=0, persistent_workers=False), seed=0)
-        for loader in (cfg.train_dataloader, cfg.val_dataloader))
+    train, val = (
+        Runner.build_dataloader(dict(loader, num_workers=0, persistent_workers=False), seed=0)
+        for loader in (cfg.train_dataloader, cfg.val_dataloader)
+    )
     model = MODELS.build(cfg.model)
     model.init_weights()
     losses = model(**model.data_preprocessor(next(iter(train)), training=True), mode='loss')
@@ -136,5 +142,5 @@ def test_a_step_on_shapes(name, shapes, monkeypatch):
         assert grad is not None and grad.isfinite().all(), parameter_name
     model.eval()
     with torch.no_grad():
-        result, = model.val_step(next(iter(val)))
+        (result,) = model.val_step(next(iter(val)))
     assert result.pred_sem_seg.shape == result.gt_sem_seg.shape == (128, 128)

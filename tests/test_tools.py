@@ -1,4 +1,5 @@
 """tools/train.py and tools/test.py as a person uses them."""
+
 import importlib.util
 import json
 import os
@@ -17,10 +18,16 @@ pytest.importorskip('mmdet')
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = str(ROOT / 'configs/faster_rcnn_dysample.py')
-QUICK = ['--cfg-options', 'train_dataloader.batch_size=2', 'train_dataloader.num_workers=0',
-         'train_dataloader.persistent_workers=False', 'val_dataloader.num_workers=0',
-         'val_dataloader.persistent_workers=False', 'test_dataloader.num_workers=0',
-         'test_dataloader.persistent_workers=False']
+QUICK = [
+    '--cfg-options',
+    'train_dataloader.batch_size=2',
+    'train_dataloader.num_workers=0',
+    'train_dataloader.persistent_workers=False',
+    'val_dataloader.num_workers=0',
+    'val_dataloader.persistent_workers=False',
+    'test_dataloader.num_workers=0',
+    'test_dataloader.persistent_workers=False',
+]
 
 
 def main(name):
@@ -46,8 +53,10 @@ def elsewhere(tmp_path, monkeypatch):
 @pytest.fixture
 def no_models(monkeypatch):
     """Whatever is wrong must be said before a model is built."""
+
     def refuse(*args, **kwargs):
         raise AssertionError('a model was about to be built')
+
     monkeypatch.setattr('mmengine.runner.Runner.from_cfg', refuse)
 
 
@@ -92,11 +101,14 @@ def test_wrong_folder(capsys, no_models, tmp_path):
     assert 'train.json is missing' in sentence(capsys, run_train, CONFIG, '--data', tmp_path)
 
 
-@pytest.mark.parametrize('split, edit, words', [
-    ('train', lambda d: d.update(annotations=[]), 'has no "annotations"'),
-    ('val', lambda d: d['categories'].append(dict(id=9, name='heart')), "the class 'heart'"),
-    ('val', lambda d: d['images'][0].update(file_name='lost.png'), 'for instance lost.png'),
-])
+@pytest.mark.parametrize(
+    'split, edit, words',
+    [
+        ('train', lambda d: d.update(annotations=[]), 'has no "annotations"'),
+        ('val', lambda d: d['categories'].append(dict(id=9, name='heart')), "the class 'heart'"),
+        ('val', lambda d: d['images'][0].update(file_name='lost.png'), 'for instance lost.png'),
+    ],
+)
 def test_wrong_files(capsys, no_models, data, tmp_path, split, edit, words):
     folder = change(data, tmp_path / 'edited', split, edit)
     assert words in sentence(capsys, run_train, CONFIG, '--data', folder, '--from-scratch')
@@ -105,6 +117,7 @@ def test_wrong_files(capsys, no_models, data, tmp_path, split, edit, words):
 def test_no_network(capsys, no_models, data, tmp_path, monkeypatch):
     def refuse(*args, **kwargs):
         raise OSError('unreachable')
+
     monkeypatch.setattr('urllib.request.urlopen', refuse)
     monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path))
     message = sentence(capsys, run_train, CONFIG, '--data', data)
@@ -131,8 +144,12 @@ def test_predictions_go_to_a_pickle(capsys, no_models, data):
 
 def test_from_the_shell(tmp_path):
     """The script by itself: one sentence, exit status 1, from any folder, not installed."""
-    done = subprocess.run([sys.executable, ROOT / 'tools/train.py', CONFIG, '--data', 'nowhere'],
-                          cwd=tmp_path, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, ROOT / 'tools/train.py', CONFIG, '--data', 'nowhere'],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 1
     assert 'Traceback' not in done.stderr
     assert done.stderr.strip().splitlines()[-1].startswith('--data: there is no folder')
@@ -163,8 +180,16 @@ def test_train_resume_and_test(data, tmp_path, capsys):
     assert steps_of(work_dir / 'iter_3.pth') == {3}
 
     # with the config that training saved, no other flag is needed
-    run_test([str(work_dir / 'faster_rcnn_dysample.py'), str(work_dir / 'iter_3.pth'),
-          '--show-dir', 'pictures', '--out', 'found.pkl'])
+    run_test(
+        [
+            str(work_dir / 'faster_rcnn_dysample.py'),
+            str(work_dir / 'iter_3.pth'),
+            '--show-dir',
+            'pictures',
+            '--out',
+            'found.pkl',
+        ]
+    )
     assert len(list((tmp_path / 'pictures').iterdir())) == 3
     found = pickle.loads(Path('found.pkl').read_bytes())
     assert [len(entry['pred_instances']['scores']) >= 0 for entry in found] == [True] * 3
@@ -175,9 +200,11 @@ def test_train_resume_and_test(data, tmp_path, capsys):
 
 def test_shapes_makes_its_data_and_implies_tiny(tmp_path, monkeypatch):
     from mmdyup.recipes.cli import load_config, make_parser
+
     few = dict(num_train=2, num_val=1, size=64)
-    monkeypatch.setattr('mmdyup.datasets.generate_shapes',
-                        lambda root: generate_shapes(root, **few))
+    monkeypatch.setattr(
+        'mmdyup.datasets.generate_shapes', lambda root: generate_shapes(root, **few)
+    )
     cfg = load_config(make_parser('').parse_args([CONFIG, '--shapes']))
     assert (tmp_path / 'data/shapes/train.json').is_file()
     assert cfg.model.backbone.depth == 18 and cfg.model.backbone.init_cfg is None
@@ -188,9 +215,21 @@ def test_shapes_makes_its_data_and_implies_tiny(tmp_path, monkeypatch):
 
 def test_options_have_the_last_word(data):
     from mmdyup.recipes.cli import load_config, make_parser
-    cfg = load_config(make_parser('').parse_args([
-        CONFIG, '--data', str(data), '--tiny', '--from-scratch', '--cfg-options',
-        'train_dataloader.batch_size=7', 'train_cfg.max_iters=11']))
+
+    cfg = load_config(
+        make_parser('').parse_args(
+            [
+                CONFIG,
+                '--data',
+                str(data),
+                '--tiny',
+                '--from-scratch',
+                '--cfg-options',
+                'train_dataloader.batch_size=7',
+                'train_cfg.max_iters=11',
+            ]
+        )
+    )
     assert cfg.train_dataloader.batch_size == 7
     assert cfg.param_scheduler[-1].end == cfg.train_cfg.max_iters == 11
 
@@ -204,6 +243,7 @@ def test_auto_scale_lr(data, monkeypatch, capsys):
     def note(cfg):
         seen.append(cfg)
         raise Stop
+
     monkeypatch.setattr('mmengine.runner.Runner.from_cfg', note)
     with pytest.raises(Stop):
         run_train([CONFIG, '--data', str(data), '--from-scratch', '--auto-scale-lr'])
@@ -211,18 +251,28 @@ def test_auto_scale_lr(data, monkeypatch, capsys):
     assert seen[0].auto_scale_lr.base_batch_size == 16
 
 
-@pytest.mark.parametrize('script, words, wanted', [
-    ('dist_train.sh', ['c.py', '2', '--amp'], 'train.py c.py --launcher pytorch --amp'),
-    ('dist_test.sh', ['c.py', 'w.pth', '2', '--out', 'a b.pkl'],
-     'test.py c.py w.pth --launcher pytorch --out a b.pkl'),
-    ('slurm_train.sh', ['part', 'job', 'c.py', 'out', '--amp'],
-     'train.py c.py --work-dir out --launcher slurm --amp'),
-])
+@pytest.mark.parametrize(
+    'script, words, wanted',
+    [
+        ('dist_train.sh', ['c.py', '2', '--amp'], 'train.py c.py --launcher pytorch --amp'),
+        (
+            'dist_test.sh',
+            ['c.py', 'w.pth', '2', '--out', 'a b.pkl'],
+            'test.py c.py w.pth --launcher pytorch --out a b.pkl',
+        ),
+        (
+            'slurm_train.sh',
+            ['part', 'job', 'c.py', 'out', '--amp'],
+            'train.py c.py --work-dir out --launcher slurm --amp',
+        ),
+    ],
+)
 def test_what_the_shell_scripts_start(script, words, wanted, tmp_path):
     (tmp_path / 'srun').symlink_to('/bin/echo')
     env = {**os.environ, 'PYTHON': 'echo', 'GPUS': '2', 'PATH': f'{tmp_path}:{os.environ["PATH"]}'}
     done = subprocess.run(
-        [ROOT / 'tools' / script, *words], env=env, capture_output=True, text=True)
+        [ROOT / 'tools' / script, *words], env=env, capture_output=True, text=True
+    )
     assert done.stdout.rstrip().endswith(wanted)
     assert '--nproc_per_node=2' in done.stdout or '--ntasks=2' in done.stdout
     assert subprocess.run([ROOT / 'tools' / script], capture_output=True).returncode == 1

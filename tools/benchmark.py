@@ -1,4 +1,5 @@
 """Upsamplers side by side: python tools/benchmark.py (--help lists the flags)."""
+
 import os
 import shlex
 import sys
@@ -26,11 +27,14 @@ def run_tables(args, cases, folder, about):
     work = {case: build_rows(case, rows_of(args, case)) for case in cases}
     tables = []
     with Progress(transient=True) as progress:
-        task = progress.add_task('', total=sum(len(rows) + about['rounds']
-                                               for rows in work.values()))
+        task = progress.add_task(
+            '', total=sum(len(rows) + about['rounds'] for rows in work.values())
+        )
         for case, subjects in work.items():
+
             def tell(doing, case=case):
                 progress.update(task, advance=1, description=f'{case.title}: {doing}')
+
             tables.append(run_table(case, subjects, args.baseline, about['rounds'], tell))
     return write_tables(folder, tables, about)
 
@@ -40,11 +44,14 @@ def run_sweeps(args, cases, folder, about):
     work = points_of(base)
     sweeps = []
     with Progress(transient=True) as progress:
-        task = progress.add_task('', total=sum(len(points) + about['rounds']
-                                               for points in work.values()))
+        task = progress.add_task(
+            '', total=sum(len(points) + about['rounds'] for points in work.values())
+        )
         for (row, axis), points in work.items():
+
             def tell(doing, row=row, axis=axis):
                 progress.update(task, advance=1, description=f'{row} over {axis}: {doing}')
+
             sweeps.append(run_sweep(row, axis, base, points, about['rounds'], tell))
     return write_sweeps(folder, sweeps, about)
 
@@ -55,8 +62,11 @@ def main(argv=None):
     try:
         cases = cases_of(args)
         folder = folder_of(args)
-        about = dict(command=shlex.join(['python', 'tools/benchmark.py', *words]),
-                     machine=describe_machine(cases[0].device), rounds=rounds_of(args))
+        about = dict(
+            command=shlex.join(['python', 'tools/benchmark.py', *words]),
+            machine=describe_machine(cases[0].device),
+            rounds=rounds_of(args),
+        )
         text = (run_sweeps if args.sweep else run_tables)(args, cases, folder, about)
     except ValueError as error:
         sys.exit(str(error))

@@ -1,4 +1,5 @@
 """Published tables beside what is computed: python tools/reproduce.py (--help lists the flags)."""
+
 import os
 import shlex
 import sys
@@ -32,13 +33,18 @@ def main(argv=None):
 
         def tell(doing):
             progress.update(task, advance=1, description=doing)
+
         for table, rows in chosen:
             tables.append((table, reproduction.run(table, rows, tell)))
     command = shlex.join(['python', 'tools/reproduce.py', *words])
     print(write_results(folder, tables, command, versions()))
     print(f'\nWritten to {folder}.')
-    verdicts = [verdict for _, results in tables for result in results
-                for verdict in result.verdicts.values()]
+    verdicts = [
+        verdict
+        for _, results in tables
+        for result in results
+        for verdict in result.verdicts.values()
+    ]
     sys.exit(1 if any(verdict.status == 'disagrees' for verdict in verdicts) else 0)
 
 

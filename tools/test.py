@@ -1,4 +1,5 @@
 """Test a checkpoint: python tools/test.py CONFIG CHECKPOINT (--help lists the flags)."""
+
 import os
 import sys
 from pathlib import Path

@@ -1,4 +1,5 @@
 """Train a model: python tools/train.py CONFIG (--help lists the flags)."""
+
 import os
 import sys
 from pathlib import Path
@@ -20,11 +21,19 @@ from mmdyup.recipes.outcome import conclude  # noqa: E402
 
 def parse_args(argv):
     parser = make_parser('Train a model.')
-    parser.add_argument('--resume', nargs='?', const='auto', metavar='CHECKPOINT',
-                        help='go on from this checkpoint, or from the last in the work dir')
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        metavar='CHECKPOINT',
+        help='go on from this checkpoint, or from the last in the work dir',
+    )
     parser.add_argument('--amp', action='store_true', help='mixed precision (needs a GPU)')
-    parser.add_argument('--auto-scale-lr', action='store_true', help='scale the learning rate '
-                        'with the number of GPUs times the batch size')
+    parser.add_argument(
+        '--auto-scale-lr',
+        action='store_true',
+        help='scale the learning rate with the number of GPUs times the batch size',
+    )
     return parser.parse_args(argv)
 
 
@@ -34,8 +43,10 @@ def prepare(args):
         use_amp(cfg)
     if args.auto_scale_lr:
         if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
-            raise ValueError('--auto-scale-lr needs auto_scale_lr.base_batch_size in the config: '
-                             'the batch size that its learning rate was chosen for.')
+            raise ValueError(
+                '--auto-scale-lr needs auto_scale_lr.base_batch_size in the config: '
+                'the batch size that its learning rate was chosen for.'
+            )
         cfg.auto_scale_lr.enable = True
     if args.resume:
         cfg.resume = True

@@ -3,4 +3,5 @@ _base_ = 'mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py'
 custom_imports = dict(imports=['mmdyup'], allow_failed_imports=False)
 model = dict(
     data_preprocessor=dict(pad_size_divisor=64),
-    neck=dict(type='DyFPNCARAFE', upsample_cfg=dict(type='nearest')))
+    neck=dict(type='DyFPNCARAFE', upsample_cfg=dict(type='nearest')),
+)

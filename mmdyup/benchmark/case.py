@@ -1,11 +1,14 @@
 """What every row of one table is measured on."""
+
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-DTYPES = {str(dtype).removeprefix('torch.'): dtype
-          for dtype in (torch.float32, torch.float16, torch.bfloat16, torch.float64)}
+DTYPES = {
+    str(dtype).removeprefix('torch.'): dtype
+    for dtype in (torch.float32, torch.float16, torch.bfloat16, torch.float64)
+}
 LAYOUTS = {'contiguous': torch.contiguous_format, 'channels_last': torch.channels_last}
 
 
@@ -23,6 +26,7 @@ class Case:
         layout: A key of ``LAYOUTS``.
         device: 'cpu' or 'cuda'.
     """
+
     channels: int = 256
     height: int = 120
     width: int = 120
@@ -35,8 +39,10 @@ class Case:
     @property
     def title(self) -> str:
         batch = f'batch {self.batch}, ' if self.batch > 1 else ''
-        return (f'{self.channels}×{self.height}×{self.width} at {self.ratio}×, {batch}'
-                f'{self.dtype}, {self.layout}, {self.device}')
+        return (
+            f'{self.channels}×{self.height}×{self.width} at {self.ratio}×, {batch}'
+            f'{self.dtype}, {self.layout}, {self.device}'
+        )
 
     @property
     def cells(self) -> int:
@@ -57,5 +63,6 @@ class Case:
 
     def _randn(self, channels: int, ratio: int) -> Tensor:
         size = self.batch, channels, ratio * self.height, ratio * self.width
-        return torch.randn(size, device=self.device).to(DTYPES[self.dtype],
-                                                        memory_format=LAYOUTS[self.layout])
+        return torch.randn(size, device=self.device).to(
+            DTYPES[self.dtype], memory_format=LAYOUTS[self.layout]
+        )

@@ -1,4 +1,5 @@
 """How long a call takes, in seconds."""
+
 import time
 from collections.abc import Callable
 

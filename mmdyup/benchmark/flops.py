@@ -40,14 +40,17 @@ def dysample(c: int, s: int, style: str = 'lp', groups: int = 4, dyscope: bool =
 
 
 def carafe(c: int, s: int, k: int = 5, encoder_kernel: int = 3, compressed: int = 64) -> int:
-    return (conv(c, compressed) + conv(compressed, k**2 * s**2, encoder_kernel)
-            + reassembly(c, s, k))
+    return conv(c, compressed) + conv(compressed, k**2 * s**2, encoder_kernel) + reassembly(c, s, k)
 
 
 def dlu(c: int, s: int, k: int = 5, encoder_kernel: int = 3, compressed: int = 64) -> int:
     """Compressor, small kernel space, offsets, sampling of k² weights, reassembly."""
-    return (conv(c, compressed) + conv(compressed, k**2 + 2 * s**2, encoder_kernel)
-            + bilinear(k**2, s) + reassembly(c, s, k))
+    return (
+        conv(c, compressed)
+        + conv(compressed, k**2 + 2 * s**2, encoder_kernel)
+        + bilinear(k**2, s)
+        + reassembly(c, s, k)
+    )
 
 
 def fade(c: int, s: int, k: int = 5, compressed: int = 64) -> int:

@@ -28,5 +28,7 @@ class Features:
 
     def sets(self, subject: Subject) -> list[tuple[Tensor, ...]]:
         """A set of inputs of ``subject`` for every feature; all of them ask for gradients."""
-        return [(feature, *(extra.requires_grad_() for extra in subject.extras()))
-                for feature in self.all]
+        return [
+            (feature, *(extra.requires_grad_() for extra in subject.extras()))
+            for feature in self.all
+        ]

@@ -1,4 +1,5 @@
 """Subjects timed against each other in the same run."""
+
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ Tell = Callable[[str], object]
 @dataclass
 class Timing:
     """Seconds; their ratio to the baseline's of the same round; all samples; the peak's bytes."""
+
     seconds: Spread
     ratio: Spread
     samples: list[float]
@@ -26,12 +28,14 @@ class Timing:
 @dataclass
 class Measured:
     """One subject without and with gradients."""
+
     forward: Timing
     forward_backward: Timing
 
 
-def measure(subjects: dict[str, tuple[Case, Subject]], baseline: str, rounds: int,
-            tell: Tell) -> tuple[dict[str, Measured], dict[str, str]]:
+def measure(
+    subjects: dict[str, tuple[Case, Subject]], baseline: str, rounds: int, tell: Tell
+) -> tuple[dict[str, Measured], dict[str, str]]:
     """Warms up all subjects, counts their memory, and times them in turn.
 
     Args:
@@ -53,8 +57,9 @@ def measure(subjects: dict[str, tuple[Case, Subject]], baseline: str, rounds: in
             shared[case] = Features(case), case.high(case.channels)
         features, grad = shared[case]
         inputs = features.sets(subject)
-        steps = {(direction, name): Step(subject, direction, inputs, grad)
-                 for direction in DIRECTIONS}
+        steps = {
+            (direction, name): Step(subject, direction, inputs, grad) for direction in DIRECTIONS
+        }
         try:
             peaks |= {key: _warm_peak(step, case.device) for key, step in steps.items()}
         except RuntimeError as error:  # no code for this dtype, no graph, no memory left
@@ -62,21 +67,27 @@ def measure(subjects: dict[str, tuple[Case, Subject]], baseline: str, rounds: in
         else:
             calls |= steps
     if baseline in left_out:
-        raise ValueError(f'The baseline {baseline} does not run on '
-                         f'{subjects[baseline][0].title} ({left_out[baseline]}); choose another '
-                         'one with --baseline.')
+        raise ValueError(
+            f'The baseline {baseline} does not run on '
+            f'{subjects[baseline][0].title} ({left_out[baseline]}); choose another '
+            'one with --baseline.'
+        )
 
     # one direction after the other, so that what is compared is measured close together
     calls = dict(sorted(calls.items(), key=lambda item: DIRECTIONS.index(item[0][0])))
-    samples = interleave(calls, rounds, clock_of(subjects[baseline][0].device),
-                         lambda: tell('measure'))
+    samples = interleave(
+        calls, rounds, clock_of(subjects[baseline][0].device), lambda: tell('measure')
+    )
 
     def timing(direction: str, name: str) -> Timing:
         own, other = samples[direction, name], samples[direction, baseline]
         return Timing(spread(own), spread(ratios(own, other)), own, peaks[direction, name])
 
-    return {name: Measured(*(timing(direction, name) for direction in DIRECTIONS))
-            for name in subjects if name not in left_out}, left_out
+    return {
+        name: Measured(*(timing(direction, name) for direction in DIRECTIONS))
+        for name in subjects
+        if name not in left_out
+    }, left_out
 
 
 def _warm_peak(step: Step, device: str) -> int:

@@ -1,4 +1,5 @@
 """Bytes that a call holds at its peak, beyond what was there before it."""
+
 import json
 import tempfile
 from collections.abc import Callable
@@ -40,6 +41,9 @@ def _cpu_peak(call: Callable[[], object]) -> int:
         path = Path(folder) / 'trace.json'
         trace.export_chrome_trace(str(path))
         events = json.loads(path.read_text(encoding='utf-8'))['traceEvents']
-    changes = sorted((event['ts'], event['args']['Bytes']) for event in events
-                     if event['name'] == '[memory]' and event['args']['Device Type'] == 0)
+    changes = sorted(
+        (event['ts'], event['args']['Bytes'])
+        for event in events
+        if event['name'] == '[memory]' and event['args']['Device Type'] == 0
+    )
     return max(accumulate((change for _, change in changes), initial=0))

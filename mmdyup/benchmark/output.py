@@ -17,8 +17,13 @@ def write_tables(folder: Path, tables: list[Table], about: dict) -> str:
         about: The arguments of :func:`.markdown.preamble`.
     """
     plot_tables(tables, folder / 'benchmark.png')
-    text = '\n\n'.join([preamble(**about), '![time against parameters](benchmark.png)',
-                        *map(table_markdown, tables)])
+    text = '\n\n'.join(
+        [
+            preamble(**about),
+            '![time against parameters](benchmark.png)',
+            *map(table_markdown, tables),
+        ]
+    )
     _write(folder / 'benchmark', text, {**about, 'tables': [asdict(table) for table in tables]})
     return text
 
@@ -32,5 +37,6 @@ def write_sweeps(folder: Path, sweeps: list[Sweep], about: dict) -> str:
 
 def _write(stem: Path, text: str, data: dict) -> None:
     stem.with_suffix('.md').write_text(text + '\n', encoding='utf-8')
-    stem.with_suffix('.json').write_text(json.dumps(data, indent=1, ensure_ascii=False) + '\n',
-                                         encoding='utf-8')
+    stem.with_suffix('.json').write_text(
+        json.dumps(data, indent=1, ensure_ascii=False) + '\n', encoding='utf-8'
+    )

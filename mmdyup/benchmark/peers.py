@@ -1,4 +1,5 @@
 """How others do the same with PyTorch's public operators, for comparison."""
+
 import math
 
 import torch
@@ -51,12 +52,18 @@ class GridSampleDySample(nn.Module):
         n, c, h, w = x.shape
         s, g = self.scale_factor, self.groups
         offsets = (0.25 * self.offset(x) + self.init_pos).view(n, 2, g * s * s, h, w)
-        rows, columns = (torch.arange(size, device=x.device, dtype=x.dtype) + 0.5
-                         for size in (h, w))
+        rows, columns = (
+            torch.arange(size, device=x.device, dtype=x.dtype) + 0.5 for size in (h, w)
+        )
         centres = torch.stack(torch.meshgrid(columns, rows, indexing='xy'))[None, :, None]
         size = torch.tensor([w, h], device=x.device, dtype=x.dtype).view(1, 2, 1, 1, 1)
         grid = 2 * (centres + offsets) / size - 1
         grid = F.pixel_shuffle(grid.reshape(n, -1, h, w), s).view(n, 2, g, s * h, s * w)
-        y = F.grid_sample(x.reshape(n * g, c // g, h, w), grid.permute(0, 2, 3, 4, 1).flatten(0, 1),
-                          mode='bilinear', padding_mode='border', align_corners=False)
+        y = F.grid_sample(
+            x.reshape(n * g, c // g, h, w),
+            grid.permute(0, 2, 3, 4, 1).flatten(0, 1),
+            mode='bilinear',
+            padding_mode='border',
+            align_corners=False,
+        )
         return y.view(n, c, s * h, s * w)

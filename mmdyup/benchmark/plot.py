@@ -1,4 +1,5 @@
 """The picture of the tables, like the first figure of the DySample paper."""
+
 import math
 from collections import Counter
 from pathlib import Path
@@ -22,7 +23,7 @@ def plot_tables(tables: list[Table], path: Path) -> None:
     columns = min(_COLUMNS, len(tables))
     lines = math.ceil(len(tables) / columns)
     figure, panels = plt.subplots(lines, columns, figsize=(8 * columns, 6 * lines), squeeze=False)
-    for panel in panels.flat[len(tables):]:
+    for panel in panels.flat[len(tables) :]:
         panel.remove()
     for panel, table in zip(panels.flat, tables, strict=False):
         _draw(panel, table)
@@ -42,14 +43,23 @@ def _draw(panel: plt.Axes, table: Table) -> None:
         turned = row.parameters and level[row.parameters] % 2
         side, slope = ('right', -30) if turned else ('left', 30)
         level[row.parameters] += 1
-        panel.annotate(row.name, at, xytext=(0, 3), textcoords='offset points', fontsize=8,
-                       rotation=slope, rotation_mode='anchor', horizontalalignment=side)
+        panel.annotate(
+            row.name,
+            at,
+            xytext=(0, 3),
+            textcoords='offset points',
+            fontsize=8,
+            rotation=slope,
+            rotation_mode='anchor',
+            horizontalalignment=side,
+        )
     fewest = min((row.parameters for row in table.rows if row.parameters), default=1)
     panel.set_xscale('log')
     panel.set_yscale('symlog', linthresh=10 ** math.floor(math.log10(fewest)))
     panel.margins(0.2)
     panel.set_xlabel('forward, ms')
     panel.set_ylabel('parameters')
-    panel.set_title(f'{table.case.title}\ncircle area: FLOPs, the largest '
-                    f'{most / 1e9:.3g} GFLOPs', fontsize=10)
+    panel.set_title(
+        f'{table.case.title}\ncircle area: FLOPs, the largest {most / 1e9:.3g} GFLOPs', fontsize=10
+    )
     panel.grid(alpha=0.3)

@@ -17,8 +17,12 @@ def calls_per_sample(call: Callable[[], object], clock: Clock) -> int:
     return max(1, min(_MOST_CALLS, math.ceil(_SHORTEST_SAMPLE / max(seconds, 1e-9))))
 
 
-def interleave(calls: dict[Hashable, Callable[[], object]], rounds: int, clock: Clock,
-               after_round: Callable[[], object] = lambda: None) -> dict[Hashable, list[float]]:
+def interleave(
+    calls: dict[Hashable, Callable[[], object]],
+    rounds: int,
+    clock: Clock,
+    after_round: Callable[[], object] = lambda: None,
+) -> dict[Hashable, list[float]]:
     """Times every call once in each round, so that a drift of the machine hits all of them alike.
 
     Args:

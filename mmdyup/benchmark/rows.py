@@ -1,4 +1,5 @@
 """What can be a row of the table, by name."""
+
 from collections.abc import Callable
 from functools import partial
 
@@ -30,9 +31,11 @@ def build(name: str, case: Case) -> Subject:
     try:
         subject = ROWS[plain](case)
     except ValueError as error:
-        raise ValueError(f'The row {name} cannot be measured on {case.title}: '
-                         f'{str(error).removesuffix(".")}; change that or leave the row out with '
-                         '--rows.') from error
+        raise ValueError(
+            f'The row {name} cannot be measured on {case.title}: '
+            f'{str(error).removesuffix(".")}; change that or leave the row out with '
+            '--rows.'
+        ) from error
     return subject if plain == name else subject.compiled()
 
 
@@ -40,8 +43,10 @@ def check_names(names: list[str]) -> None:
     """Raises ValueError where one of ``names`` is not a row."""
     for name in names:
         if name.removesuffix(COMPILED) not in ROWS:
-            raise ValueError(f'There is no row {name}; choose from {", ".join(ROWS)}, or one of '
-                             f'these followed by {COMPILED}.')
+            raise ValueError(
+                f'There is no row {name}; choose from {", ".join(ROWS)}, or one of '
+                f'these followed by {COMPILED}.'
+            )
 
 
 def usual_rows(case: Case) -> list[str]:
@@ -60,17 +65,24 @@ def reassembly(case: Case, kernel_size: int = _KERNEL_SIZE, backend: str = 'auto
     """``ops.carafe`` with given kernels."""
     choose_backend('carafe', backend, case.feature())
     run = partial(carafe, scale_factor=case.ratio, backend=backend)
-    return Subject(run, _cost(case, flops.reassembly, k=kernel_size),
-                   lambda: (case.high(kernel_size**2).softmax(1),))
+    return Subject(
+        run,
+        _cost(case, flops.reassembly, k=kernel_size),
+        lambda: (case.high(kernel_size**2).softmax(1),),
+    )
 
 
 def _unfold_reassembly(case: Case) -> Subject:
-    return Subject(partial(unfold_reassembly, scale_factor=case.ratio),
-                   _cost(case, flops.reassembly), reassembly(case).extras)
+    return Subject(
+        partial(unfold_reassembly, scale_factor=case.ratio),
+        _cost(case, flops.reassembly),
+        reassembly(case).extras,
+    )
 
 
 def _point_sample(case: Case, backend: str = 'auto') -> Subject:
     """``ops.point_sample`` with given offsets, scattered around the start."""
+
     def offsets():
         start = bilinear_start(case.ratio, _GROUPS).to(case.device)
         noise = case.low(start.shape[1])
@@ -87,8 +99,11 @@ def _grid_sample_dysample(case: Case) -> Subject:
 
 def _upsampler(type: str, count: Callable[..., int], case: Case, **own) -> Subject:
     module = build_upsampler(dict(type=type, **own), case.channels, case.ratio)
-    return Subject(_placed(module, case), _cost(case, count, **own),
-                   partial(_guide, case) if module.guided else tuple)
+    return Subject(
+        _placed(module, case),
+        _cost(case, count, **own),
+        partial(_guide, case) if module.guided else tuple,
+    )
 
 
 def _guide(case: Case) -> tuple[Tensor]:

@@ -6,6 +6,7 @@ import numpy as np
 @dataclass(frozen=True)
 class Spread:
     """The median and the quartiles around it."""
+
     q1: float
     median: float
     q3: float

@@ -19,8 +19,9 @@ class Step:
         grad: The gradient that comes in from above, of the result's shape.
     """
 
-    def __init__(self, subject: Subject, direction: str, inputs: list[tuple[Tensor, ...]],
-                 grad: Tensor) -> None:
+    def __init__(
+        self, subject: Subject, direction: str, inputs: list[tuple[Tensor, ...]], grad: Tensor
+    ) -> None:
         self.subject = subject
         self.backward = direction == 'forward_backward'
         self.inputs = itertools.cycle(inputs)

@@ -14,6 +14,7 @@ class Subject:
         flops: Floating-point operations of one call, see :mod:`.flops`.
         extras: Makes the inputs other than the feature.
     """
+
     run: Callable[..., Tensor]
     flops: int
     extras: Callable[[], tuple[Tensor, ...]] = tuple
@@ -30,5 +31,6 @@ class Subject:
         """The same through ``torch.compile``, as one graph or not at all."""
         # variants of one class share their code, and with it the few graphs kept for one function
         torch._dynamo.config.recompile_limit = 64
-        return Subject(torch.compile(self.run, fullgraph=True, dynamic=False), self.flops,
-                       self.extras)
+        return Subject(
+            torch.compile(self.run, fullgraph=True, dynamic=False), self.flops, self.extras
+        )

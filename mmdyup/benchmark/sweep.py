@@ -1,4 +1,5 @@
 """How the cost of one operator grows when one size alone does."""
+
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -13,6 +14,7 @@ SWEPT = ('reassembly', 'dysample')
 @dataclass(frozen=True)
 class Point:
     """A size to measure; the cost should be in proportion to ``count``."""
+
     label: str
     count: int
     case: Case
@@ -22,6 +24,7 @@ class Point:
 @dataclass
 class Entry:
     """One size; ``linear`` is its factor over the first entry if the cost is in proportion."""
+
     label: str
     linear: float
     measured: Measured
@@ -30,6 +33,7 @@ class Entry:
 @dataclass
 class Sweep:
     """``row`` on ``base`` with the size ``axis`` changed; ratios are to the first entry."""
+
     row: str
     axis: str
     base: Case
@@ -44,28 +48,35 @@ def points_of(base: Case) -> dict[tuple[str, str], list[Point]]:
         ValueError: The base is too small to be divided, or does not fit a row.
     """
     if min(base.height, base.width) < 4 or base.channels < 8:
-        raise ValueError('--sweep divides height and width by 4 and the channels by 8, so '
-                         f'{base.channels}x{base.height}x{base.width} is too small: give a '
-                         'larger --size.')
+        raise ValueError(
+            '--sweep divides height and width by 4 and the channels by 8, so '
+            f'{base.channels}x{base.height}x{base.width} is too small: give a '
+            'larger --size.'
+        )
     points = {}
     for row in SWEPT:
         for axis, sizes in _axes(base):
-            points[row, axis] = [Point(label, count, case, build(row, case))
-                                 for label, count, case in sizes]
+            points[row, axis] = [
+                Point(label, count, case, build(row, case)) for label, count, case in sizes
+            ]
         if row == 'reassembly':
-            points[row, 'k'] = [Point(str(k), k * k, base, reassembly(base, k))
-                                for k in (3, 5, 7)]
+            points[row, 'k'] = [Point(str(k), k * k, base, reassembly(base, k)) for k in (3, 5, 7)]
     return points
 
 
-def run_sweep(row: str, axis: str, base: Case, points: list[Point], rounds: int,
-              tell: Tell) -> Sweep:
+def run_sweep(
+    row: str, axis: str, base: Case, points: list[Point], rounds: int, tell: Tell
+) -> Sweep:
     """Measures ``points``, see :func:`.measure.measure`."""
     first = points[0]
-    measured, left_out = measure({point.label: (point.case, point.subject) for point in points},
-                                 first.label, rounds, tell)
-    entries = [Entry(point.label, point.count / first.count, measured[point.label])
-               for point in points if point.label in measured]
+    measured, left_out = measure(
+        {point.label: (point.case, point.subject) for point in points}, first.label, rounds, tell
+    )
+    entries = [
+        Entry(point.label, point.count / first.count, measured[point.label])
+        for point in points
+        if point.label in measured
+    ]
     return Sweep(row, axis, base, entries, left_out)
 
 

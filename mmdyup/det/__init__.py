@@ -1,4 +1,5 @@
 """What takes ``upsample_cfg`` in MMDetection."""
+
 from .dy_bfp import DyBFP
 from .dy_cspnext_pafpn import DyCSPNeXtPAFPN
 from .dy_fpn import DyFPN
@@ -8,6 +9,11 @@ from .dy_panoptic_fpn_head import DyPanopticFPNHead
 from .dy_yolox_pafpn import DyYOLOXPAFPN
 
 __all__ = [
-    'DyBFP', 'DyCSPNeXtPAFPN', 'DyFPN', 'DyFPNCARAFE', 'DyPAFPN', 'DyPanopticFPNHead',
-    'DyYOLOXPAFPN'
+    'DyBFP',
+    'DyCSPNeXtPAFPN',
+    'DyFPN',
+    'DyFPNCARAFE',
+    'DyPAFPN',
+    'DyPanopticFPNHead',
+    'DyYOLOXPAFPN',
 ]

@@ -40,19 +40,30 @@ class DyBFP(BFP):
             levels are not 2× apart or not ``num_levels``.
     """
 
-    def __init__(self, in_channels: int, num_levels: int, refine_level: int = 2, *args,
-                 upsample_cfg: dict | None = None, **kwargs) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        num_levels: int,
+        refine_level: int = 2,
+        *args,
+        upsample_cfg: dict | None = None,
+        **kwargs,
+    ) -> None:
         if not 0 <= refine_level < num_levels:
-            raise ValueError(f'refine_level must be 0..{num_levels - 1}, one of the {num_levels} '
-                             f'levels, but it is {refine_level}.')
+            raise ValueError(
+                f'refine_level must be 0..{num_levels - 1}, one of the {num_levels} '
+                f'levels, but it is {refine_level}.'
+            )
         super().__init__(in_channels, num_levels, refine_level, *args, **kwargs)
         self.upsample_cfg = upsample_cfg or dict(type='nearest')
         self.gather_upsamplers = self._build_upsamplers(range(1, num_levels - refine_level))
         self.scatter_upsamplers = self._build_upsamplers(range(refine_level, 0, -1))
 
     def _build_upsamplers(self, distances: range) -> ModuleList:
-        return ModuleList(build_upsampler(self.upsample_cfg, self.in_channels, 2**distance)
-                          for distance in distances)
+        return ModuleList(
+            build_upsampler(self.upsample_cfg, self.in_channels, 2**distance)
+            for distance in distances
+        )
 
     def forward(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """Levels, finest first, to levels of the same shapes."""
@@ -65,20 +76,30 @@ class DyBFP(BFP):
 
     def _gather(self, inputs: tuple[Tensor, ...]) -> Tensor:
         finer, middle, coarser = self._split(inputs)
-        feats = [*(_pool(x, middle) for x in finer), middle,
-                 *(_upsample(upsampler, x, middle) for upsampler, x
-                   in zip(self.gather_upsamplers, coarser, strict=True))]
+        feats = [
+            *(_pool(x, middle) for x in finer),
+            middle,
+            *(
+                _upsample(upsampler, x, middle)
+                for upsampler, x in zip(self.gather_upsamplers, coarser, strict=True)
+            ),
+        ]
         return sum(feats) / len(feats)
 
     def _scatter(self, balanced: Tensor, inputs: tuple[Tensor, ...]) -> list[Tensor]:
         finer, _, coarser = self._split(inputs)
-        return [*(_upsample(upsampler, balanced, x) for upsampler, x
-                  in zip(self.scatter_upsamplers, finer, strict=True)), balanced,
-                *(_pool(balanced, x) for x in coarser)]
+        return [
+            *(
+                _upsample(upsampler, balanced, x)
+                for upsampler, x in zip(self.scatter_upsamplers, finer, strict=True)
+            ),
+            balanced,
+            *(_pool(balanced, x) for x in coarser),
+        ]
 
     def _split(self, levels: tuple[Tensor, ...]) -> tuple:
         r = self.refine_level
-        return levels[:r], levels[r], levels[r + 1:]
+        return levels[:r], levels[r], levels[r + 1 :]
 
 
 def _pool(x: Tensor, coarse: Tensor) -> Tensor:

@@ -39,7 +39,8 @@ class DyFPNCARAFE(FPN_CARAFE):
         super().__init__(*args, upsample_cfg=dict(type='nearest'), **kwargs)
         self.upsample_cfg = upsample_cfg or dict(type='nearest')
         self.upsample_modules = build_top_down(
-            self.upsample_cfg, self.lateral_convs[0].out_channels, len(self.lateral_convs))
+            self.upsample_cfg, self.lateral_convs[0].out_channels, len(self.lateral_convs)
+        )
 
     def init_weights(self) -> None:
         super().init_weights()

@@ -39,16 +39,20 @@ class DyPanopticFPNHead(PanopticFPNHead):
         super().__init__(*args, **kwargs)
         self.upsample_cfg = upsample_cfg or dict(type='bilinear')
         guide_channels = self.conv_upsample_layers[0].conv[0].in_channels
-        self.upsample_modules = build_steps(self.upsample_cfg, self.inner_channels,
-                                            [guide_channels] * self.end_level)[self.start_level:]
+        self.upsample_modules = build_steps(
+            self.upsample_cfg, self.inner_channels, [guide_channels] * self.end_level
+        )[self.start_level :]
 
     def forward(self, x: tuple[Tensor, ...]) -> dict[str, Tensor]:
         """Levels, finest first, to ``seg_feats`` and ``seg_preds`` of the finest level's size."""
         if len(x) < self.end_level:
-            raise ValueError(f'The head needs {self.end_level} levels, but {len(x)} are given; '
-                             'set end_level to the number of levels that the neck gives.')
-        feats = torch.stack([self._upsample(i, x[:self.start_level + i + 1])
-                             for i in range(self.num_stages)])
+            raise ValueError(
+                f'The head needs {self.end_level} levels, but {len(x)} are given; '
+                'set end_level to the number of levels that the neck gives.'
+            )
+        feats = torch.stack(
+            [self._upsample(i, x[: self.start_level + i + 1]) for i in range(self.num_stages)]
+        )
         seg_feats = feats.sum(0)
         return dict(seg_preds=self.conv_logits(seg_feats), seg_feats=seg_feats)
 
@@ -57,7 +61,8 @@ class DyPanopticFPNHead(PanopticFPNHead):
         convs = self.conv_upsample_layers[stage].conv
         if not finer:
             return convs[0](x)
-        for conv, upsampler, fine in zip(convs, self.upsample_modules[stage], reversed(finer),
-                                         strict=True):
+        for conv, upsampler, fine in zip(
+            convs, self.upsample_modules[stage], reversed(finer), strict=True
+        ):
             x = upsample_to(upsampler, conv(x), fine)
         return x

@@ -38,8 +38,9 @@ class BoundaryIoU(IoUMetric):
         super().__init__(**kwargs)
         self.dilation_ratio = dilation_ratio
 
-    def intersect_and_union(self, pred_label: Tensor, label: Tensor, num_classes: int,
-                            ignore_index: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def intersect_and_union(
+        self, pred_label: Tensor, label: Tensor, num_classes: int, ignore_index: int
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """What a picture adds to the sums, as the parent does for whole masks.
 
         Args:
@@ -56,15 +57,19 @@ class BoundaryIoU(IoUMetric):
         distance = max(1, round(self.dilation_ratio * math.hypot(*label.shape)))
         pred, true = (
             boundary(labels.masked_fill(ignored, NOTHING).cpu().numpy().astype(np.int16), distance)
-            for labels in (pred_label.long(), label.long()))
+            for labels in (pred_label.long(), label.long())
+        )
         pixels_pred, pixels_true, pixels_both = (
-            torch.bincount(torch.from_numpy(labels).flatten().long() - NOTHING,
-                           minlength=num_classes + 1)[1:num_classes + 1].double()
-            for labels in (pred, true, np.where(pred == true, pred, NOTHING)))
+            torch.bincount(
+                torch.from_numpy(labels).flatten().long() - NOTHING, minlength=num_classes + 1
+            )[1 : num_classes + 1].double()
+            for labels in (pred, true, np.where(pred == true, pred, NOTHING))
+        )
         return pixels_both, pixels_pred + pixels_true - pixels_both, pixels_pred, pixels_true
 
-    def total_area_to_metrics(self, total_area_intersect: Tensor, total_area_union: Tensor,
-                              *args) -> dict[str, np.ndarray]:
+    def total_area_to_metrics(
+        self, total_area_intersect: Tensor, total_area_union: Tensor, *args
+    ) -> dict[str, np.ndarray]:
         """Boundary IoU of each class, (num_classes,), nan for those that do not occur."""
         return dict(BIoU=(total_area_intersect / total_area_union).numpy())
 

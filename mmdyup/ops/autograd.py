@@ -12,14 +12,15 @@ def register_backward(op: Callable, backward: Callable[..., tuple[Tensor, ...]])
             gradients of the first inputs; the others have none. Nothing but the inputs is kept
             for it.
     """
+
     def save_inputs(ctx, inputs, output):
         tensors = [value for value in inputs if isinstance(value, Tensor)]
-        ctx.others = inputs[len(tensors):]
+        ctx.others = inputs[len(tensors) :]
         ctx.save_for_backward(*tensors)
 
     def gradients(ctx, grad):
         inputs = (*ctx.saved_tensors, *ctx.others)
         known = backward(grad, *inputs)
-        return (*known, *(None for _ in inputs[len(known):]))
+        return (*known, *(None for _ in inputs[len(known) :]))
 
     op.register_autograd(gradients, setup_context=save_inputs)

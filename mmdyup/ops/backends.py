@@ -5,6 +5,7 @@ it can run; else compiled code where that can run, mmcv's on CUDA and our C++ on
 native way, PyTorch's own operations. It takes Triton's kernels only by the variable, until their
 times on a GPU are known (docs/benchmarks/h200.md).
 """
+
 import functools
 import importlib.util
 import os
@@ -30,6 +31,7 @@ HAS_TRITON = importlib.util.find_spec('triton') is not None
 
 try:
     from .cpp import library  # noqa: F401
+
     HAS_CPP = True
 except (ImportError, OSError):  # not built, or for another machine
     HAS_CPP = False
@@ -49,8 +51,10 @@ def choose_backend(op: str, backend: str, x: Tensor) -> str:
     if backend == 'auto':
         return _choose_by_rule(op, x)
     if backend not in BACKENDS[op]:
-        raise ValueError(f'backend must be one of auto, {", ".join(BACKENDS[op])} for {op}, but it '
-                         f'is {backend!r}.')
+        raise ValueError(
+            f'backend must be one of auto, {", ".join(BACKENDS[op])} for {op}, but it '
+            f'is {backend!r}.'
+        )
     reason = _why_not(backend, x)
     if reason:
         raise ValueError(f"backend={backend!r} cannot run here: {reason}; use backend='auto'.")
@@ -109,10 +113,14 @@ def _choose_by_rule(op: str, x: Tensor) -> str:
     wanted = os.environ.get('MMDYUP_BACKEND', 'auto')
     known = sorted({name for backends in BACKENDS.values() for name in backends})
     if wanted not in ('auto', *known):
-        raise ValueError(f'MMDYUP_BACKEND must be one of auto, {", ".join(known)}, but it is '
-                         f'{wanted!r}.')
-    chosen = next(backend for backend in ('mmcv', 'cpp', 'native')
-                  if backend in BACKENDS[op] and not _why_not(backend, x))
+        raise ValueError(
+            f'MMDYUP_BACKEND must be one of auto, {", ".join(known)}, but it is {wanted!r}.'
+        )
+    chosen = next(
+        backend
+        for backend in ('mmcv', 'cpp', 'native')
+        if backend in BACKENDS[op] and not _why_not(backend, x)
+    )
     if wanted not in BACKENDS[op]:
         return chosen
     reason = _why_not(wanted, x)

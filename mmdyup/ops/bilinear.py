@@ -8,8 +8,9 @@ from .cells import join_cells
 from .dtypes import compute_dtype, memory_format_of
 
 
-def sample_around_cells(x: Tensor, offsets: Tensor, backend: str, scale: float = 1.0,
-                        start: Tensor | None = None) -> Tensor:
+def sample_around_cells(
+    x: Tensor, offsets: Tensor, backend: str, scale: float = 1.0, start: Tensor | None = None
+) -> Tensor:
     """Bilinear samples of ``x`` around the low-resolution cell of every output position.
 
     Place (i, j) of cell (h, w) reads its group's channels at column w + o_x and row h + o_y, where
@@ -29,9 +30,11 @@ def sample_around_cells(x: Tensor, offsets: Tensor, backend: str, scale: float =
     """
     if backend == 'cpp':
         from .cpp.sample_cells import sample_cells as compiled
+
         return compiled(x, offsets, start, scale)
     if backend == 'triton':
         from .triton.sample_cells import sample_cells as fused
+
         return fused(x, offsets, None if start is None else start.contiguous(), scale)
     if x.device.type == 'cpu' and not is_exported():
         return sample_cells(x, offsets, start, scale)
@@ -46,13 +49,20 @@ def sample_around_cells(x: Tensor, offsets: Tensor, backend: str, scale: float =
     size = [torch.full((), length, dtype=dtype, device=x.device) for length in (w, h)]
     step = (2 / torch.stack(size))[:, None, None]
     grid = torch.addcmul(_cell_centres(x, s, dtype) * step - 1, offsets, step, value=scale)
-    y = F.grid_sample(x.to(dtype).reshape(n * groups, c // groups, h, w), grid.movedim(1, -1),
-                      mode='bilinear', padding_mode='border', align_corners=False)
+    y = F.grid_sample(
+        x.to(dtype).reshape(n * groups, c // groups, h, w),
+        grid.movedim(1, -1),
+        mode='bilinear',
+        padding_mode='border',
+        align_corners=False,
+    )
     return y.reshape(n, c, s * h, s * w).to(x.dtype, memory_format=memory_format_of(x))
 
 
 def _cell_centres(x: Tensor, scale_factor: int, dtype: torch.dtype) -> Tensor:
     """(2, sH, sW): the x and the y of every output position's cell, in pixels from the corner."""
-    columns, rows = ((torch.arange(n * scale_factor, device=x.device) // scale_factor).to(dtype)
-                     for n in x.shape[:-3:-1])
+    columns, rows = (
+        (torch.arange(n * scale_factor, device=x.device) // scale_factor).to(dtype)
+        for n in x.shape[:-3:-1]
+    )
     return torch.stack(torch.meshgrid(columns, rows, indexing='xy')) + 0.5

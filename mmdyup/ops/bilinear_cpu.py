@@ -2,6 +2,7 @@
 
 A compiled graph then holds it whole; decomposed, grid_sample becomes a loop without vectors.
 """
+
 import torch
 from torch import Tensor
 
@@ -25,8 +26,9 @@ def _empty_result(x, offsets, start, scale):
 
 
 @torch.library.custom_op('mmdyup::sample_cells_backward', mutates_args=())
-def _sample_cells_backward(grad_y: Tensor, x: Tensor, offsets: Tensor, start: Tensor | None,
-                           scale: float) -> tuple[Tensor, Tensor]:
+def _sample_cells_backward(
+    grad_y: Tensor, x: Tensor, offsets: Tensor, start: Tensor | None, scale: float
+) -> tuple[Tensor, Tensor]:
     if not x.numel():
         return torch.empty_like(x), torch.empty_like(offsets)
     with torch.autocast('cpu', enabled=False):

@@ -1,4 +1,5 @@
 """Bilinear samples by PyTorch's grid_sample."""
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -16,15 +17,17 @@ def sample(x: Tensor, offsets: Tensor, start: Tensor | None, scale: float) -> Te
     return y.to(x.dtype, memory_format=memory_format_of(x))
 
 
-def sample_backward(grad_y: Tensor, x: Tensor, offsets: Tensor, start: Tensor | None,
-                    scale: float) -> tuple[Tensor, Tensor]:
+def sample_backward(
+    grad_y: Tensor, x: Tensor, offsets: Tensor, start: Tensor | None, scale: float
+) -> tuple[Tensor, Tensor]:
     """The gradients of ``x`` and of the offsets."""
     maps, grid = _maps_and_grid(x, offsets, start, scale)
     # what grid_sample reads at 0, its backward pass would look for outside of the map, and crash
     grid.nan_to_num_(nan=-1)
     grad_y = grad_y.to(grid.dtype).reshape(*maps.shape[:2], *grad_y.shape[2:])
     grad_x, grad_grid = torch.ops.aten.grid_sampler_2d_backward(
-        grad_y, maps, grid, _BILINEAR, _BORDER, False, [True, True])
+        grad_y, maps, grid, _BILINEAR, _BORDER, False, [True, True]
+    )
     grad_grid = _as_cells(grad_grid.movedim(-1, 1), offsets)
     grad_offsets = torch.empty_like(offsets)
     for axis, pixel in enumerate(_pixel(offsets)):
@@ -33,8 +36,9 @@ def sample_backward(grad_y: Tensor, x: Tensor, offsets: Tensor, start: Tensor | 
     return grad_x, grad_offsets
 
 
-def _maps_and_grid(x: Tensor, offsets: Tensor, start: Tensor | None,
-                   scale: float) -> tuple[Tensor, Tensor]:
+def _maps_and_grid(
+    x: Tensor, offsets: Tensor, start: Tensor | None, scale: float
+) -> tuple[Tensor, Tensor]:
     """(N·groups, C/groups, H, W) and (N·groups, sH, sW, 2)."""
     n, c, h, w = x.shape
     groups, s = offsets.shape[2:4]
@@ -46,16 +50,24 @@ def _maps_and_grid(x: Tensor, offsets: Tensor, start: Tensor | None,
         centres = torch.arange(x.shape[3 - axis], dtype=dtype, device=x.device) + 0.5
         if start is not None:
             centres = centres + start[axis, ..., None].to(dtype)
-        torch.add((centres * pixel - 1).unsqueeze(-2 + axis), offsets[:, axis],
-                  alpha=scale * pixel, out=cells[:, axis])
+        torch.add(
+            (centres * pixel - 1).unsqueeze(-2 + axis),
+            offsets[:, axis],
+            alpha=scale * pixel,
+            out=cells[:, axis],
+        )
     return x.to(dtype).reshape(n * groups, c // groups, h, w), grid.movedim(1, -1)
 
 
 def _as_cells(grid: Tensor, offsets: Tensor) -> Tensor:
     """(N·groups, 2, sH, sW) as (N, 2, groups, s, s, H, W), a view."""
     n, _, groups, s, _, h, w = offsets.shape
-    return grid.unflatten(0, (n, groups)).unflatten(4, (w, s)).unflatten(3, (h, s)).permute(
-        0, 2, 1, 4, 6, 3, 5)
+    return (
+        grid.unflatten(0, (n, groups))
+        .unflatten(4, (w, s))
+        .unflatten(3, (h, s))
+        .permute(0, 2, 1, 4, 6, 3, 5)
+    )
 
 
 def _pixel(offsets: Tensor) -> tuple[float, float]:

@@ -4,6 +4,7 @@ A block's work is k batched matrix products: with the map in channels-last, the 
 cell in one row lie side by side, so that an overlapping strided view serves as the batch and
 nothing is unfolded.
 """
+
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -21,7 +22,7 @@ def pad_channels_last(x: Tensor, k: int, dtype: torch.dtype) -> Tensor:
     c, h, w = x.shape
     r = k // 2
     padded = x.new_zeros(h + k, w + k - 1, c, dtype=dtype)
-    padded[r:r + h, r:r + w] = x.permute(1, 2, 0)
+    padded[r : r + h, r : r + w] = x.permute(1, 2, 0)
     return padded
 
 
@@ -38,6 +39,7 @@ def blocks(shape: torch.Size, k: int, s: int, itemsize: int) -> Iterator['Block'
 
 class Block(NamedTuple):
     """Low-resolution cells: ``rows`` from ``top`` on, and in each ``width`` from ``left`` on."""
+
     k: int
     s: int
     top: int
@@ -84,13 +86,13 @@ class Block(NamedTuple):
         """The block of a map at the upsampled size, (cells, s², channels), padding zero."""
         s = self.s
         values = large.new_zeros(self.rows, self.row_step, s, s, large.shape[0], dtype=dtype)
-        values[:, :self.width] = self._cut(large).permute(1, 3, 2, 4, 0)
+        values[:, : self.width] = self._cut(large).permute(1, 3, 2, 4, 0)
         return values.view(self.rows * self.row_step, s * s, -1)
 
     def scatter(self, values: Tensor, large: Tensor) -> None:
         """Writes (cells, s², channels) to the block of a map at the upsampled size."""
         s = self.s
-        values = values.view(self.rows, self.row_step, s, s, -1)[:, :self.width]
+        values = values.view(self.rows, self.row_step, s, s, -1)[:, : self.width]
         self._cut(large).copy_(values.permute(4, 0, 2, 1, 3))
 
     def _cut(self, large: Tensor) -> Tensor:
@@ -118,6 +120,7 @@ class Block(NamedTuple):
         c = padded.shape[-1]
         row_size = self.padded_width * c
         start = (self.top + a) * row_size + self.left * c
-        view = padded.as_strided((self.rows * self.row_step, rows, self.k, c),
-                                 (c, row_size, c, 1), start)
+        view = padded.as_strided(
+            (self.rows * self.row_step, rows, self.k, c), (c, row_size, c, 1), start
+        )
         return view.flatten(1, 2)

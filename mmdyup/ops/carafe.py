@@ -17,6 +17,7 @@ from .softmax import softmax_kernels
 
 def _carafe_cpp(*args) -> Tensor:
     from .cpp.reassemble import reassemble
+
     return reassemble(*args)
 
 
@@ -28,8 +29,14 @@ _IMPLEMENTATIONS = {
 }
 
 
-def carafe(x: Tensor, kernels: Tensor, groups: int = 1, scale_factor: int = 2,
-           backend: str = 'auto', softmax: bool = False) -> Tensor:
+def carafe(
+    x: Tensor,
+    kernels: Tensor,
+    groups: int = 1,
+    scale_factor: int = 2,
+    backend: str = 'auto',
+    softmax: bool = False,
+) -> Tensor:
     """Content-aware reassembly (CARAFE, Wang et al., ICCV 2019, equation 4).
 
     Every output position is the sum of the k×k low-resolution neighbourhood of its cell,
@@ -58,6 +65,7 @@ def carafe(x: Tensor, kernels: Tensor, groups: int = 1, scale_factor: int = 2,
     run = choose_backend('carafe', backend, x)
     if run == 'triton':
         from .triton.carafe import carafe as fused
+
         return fused(x, kernels, kernel_size, groups, scale_factor, softmax)
     if softmax:
         kernels = softmax_kernels(kernels, groups)
@@ -83,9 +91,15 @@ def check_kernels(x: Tensor, kernels: Tensor, groups: int, scale_factor: int) ->
     while groups * kernel_size**2 < channels:
         kernel_size += 2
     if groups * kernel_size**2 != channels:
-        raise ValueError(f'kernels must have groups·k² channels with an odd k, but {channels} is '
-                         f'not {groups} times an odd square.')
+        raise ValueError(
+            f'kernels must have groups·k² channels with an odd k, but {channels} is '
+            f'not {groups} times an odd square.'
+        )
     expected = (n, channels, scale_factor * h, scale_factor * w)
-    check_shape('kernels', kernels, expected,
-                f'a kernel for every position at {scale_factor} times the size of x')
+    check_shape(
+        'kernels',
+        kernels,
+        expected,
+        f'a kernel for every position at {scale_factor} times the size of x',
+    )
     return kernel_size

@@ -1,4 +1,5 @@
 """Blockwise reassembly as an operator of PyTorch's, so that a compiled graph holds it whole."""
+
 import torch
 from torch import Tensor
 
@@ -9,8 +10,9 @@ from .parts import each_part, reassemble_part, reassemble_part_backward
 
 
 @torch.library.custom_op('mmdyup::reassemble', mutates_args=())
-def reassemble(x: Tensor, kernels: Tensor, kernel_size: int, groups: int,
-               scale_factor: int) -> Tensor:
+def reassemble(
+    x: Tensor, kernels: Tensor, kernel_size: int, groups: int, scale_factor: int
+) -> Tensor:
     """See :func:`mmdyup.ops.carafe`; arguments are taken as checked."""
     y = empty_upsampled(x, scale_factor)
     dtype = compute_dtype(x, kernels)
@@ -26,8 +28,9 @@ def _empty_result(x, kernels, kernel_size, groups, scale_factor):
 
 
 @torch.library.custom_op('mmdyup::reassemble_backward', mutates_args=())
-def reassemble_backward(grad_y: Tensor, x: Tensor, kernels: Tensor, kernel_size: int, groups: int,
-                        scale_factor: int) -> tuple[Tensor, Tensor]:
+def reassemble_backward(
+    grad_y: Tensor, x: Tensor, kernels: Tensor, kernel_size: int, groups: int, scale_factor: int
+) -> tuple[Tensor, Tensor]:
     grad_x, grad_kernels = torch.empty_like(x), torch.empty_like(kernels)
     dtype = compute_dtype(x, kernels)
     with torch.autocast(x.device.type, enabled=False):

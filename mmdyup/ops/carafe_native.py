@@ -8,8 +8,9 @@ from .dtypes import compute_dtype, memory_format_of
 from .windows import reassemble_windows
 
 
-def carafe_native(x: Tensor, kernels: Tensor, kernel_size: int, groups: int,
-                  scale_factor: int) -> Tensor:
+def carafe_native(
+    x: Tensor, kernels: Tensor, kernel_size: int, groups: int, scale_factor: int
+) -> Tensor:
     """Reassembly in PyTorch's own operations, for every device: see :func:`mmdyup.ops.carafe`.
 
     It goes by blocks, in a compiled graph too unless channels lie innermost already: then the sum
@@ -29,8 +30,12 @@ def carafe_native(x: Tensor, kernels: Tensor, kernel_size: int, groups: int,
 def _grouped_windows(x: Tensor, kernels: Tensor, k: int, groups: int, s: int) -> Tensor:
     n, c, h, w = x.shape
     dtype = compute_dtype(x, kernels)
-    y = reassemble_windows(x.to(dtype).reshape(n * groups, c // groups, h, w),
-                           kernels.to(dtype).reshape(n * groups, k * k, s * h, s * w), k, s)
+    y = reassemble_windows(
+        x.to(dtype).reshape(n * groups, c // groups, h, w),
+        kernels.to(dtype).reshape(n * groups, k * k, s * h, s * w),
+        k,
+        s,
+    )
     return y.reshape(n, c, s * h, s * w).to(x.dtype)
 
 
@@ -42,6 +47,9 @@ def _shifted_sum(x: Tensor, kernels: Tensor, k: int, groups: int, s: int) -> Ten
     padded = F.pad(x.to(dtype).permute(0, 2, 3, 1), (0, 0, r, r, r, r))
     padded = padded.reshape(n, h + k - 1, 1, w + k - 1, 1, groups, c // groups)
     m = kernels.to(dtype).reshape(n, groups, k * k, h, s, w, s).permute(2, 0, 3, 4, 5, 6, 1)
-    y = sum(m[a * k + b, ..., None] * padded[:, a:a + h, :, b:b + w]
-            for a in range(k) for b in range(k))
+    y = sum(
+        m[a * k + b, ..., None] * padded[:, a : a + h, :, b : b + w]
+        for a in range(k)
+        for b in range(k)
+    )
     return y.reshape(n, s * h, s * w, c).permute(0, 3, 1, 2).to(x.dtype)

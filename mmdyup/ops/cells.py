@@ -1,4 +1,5 @@
 """Low-resolution cells: the s×s positions of an upsampled map that belong to one pixel."""
+
 from torch import Tensor
 
 

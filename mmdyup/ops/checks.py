@@ -1,4 +1,5 @@
 """What every operator asks of its arguments, each in one sentence."""
+
 import torch
 from torch import Tensor
 
@@ -34,16 +35,18 @@ def check_map(name: str, x: Tensor) -> None:
         raise ValueError(f'{name} must have the shape (N, C, H, W), but it is {_shape(x)}.')
     # a traced shape holds tensors, whose truth would be frozen into the graph
     if not torch.jit.is_tracing() and min(x.shape[1:]) < 1:
-        raise ValueError(f'{name} needs at least one channel, row and column, but it is '
-                         f'{_shape(x)}.')
+        raise ValueError(
+            f'{name} needs at least one channel, row and column, but it is {_shape(x)}.'
+        )
 
 
 def check_shape(name: str, x: Tensor, expected: tuple, why: str) -> None:
     """Raises where ``x`` is not a floating tensor of the shape ``expected``."""
     check_map(name, x)
     if not torch.jit.is_tracing() and tuple(x.shape) != tuple(expected):
-        raise ValueError(f'{name} must have the shape {tuple(expected)} ({why}), but it is '
-                         f'{_shape(x)}.')
+        raise ValueError(
+            f'{name} must have the shape {tuple(expected)} ({why}), but it is {_shape(x)}.'
+        )
 
 
 def check_divides(name: str, value: int, channels: int) -> None:
@@ -57,8 +60,10 @@ def check_same_device(x: Tensor, **others: Tensor) -> None:
     """Raises where one of ``others`` lies on another device than ``x``."""
     for name, other in others.items():
         if other.device != x.device:
-            raise ValueError(f'{name} is on {other.device}, but the feature is on {x.device}; '
-                             'move them to the same device.')
+            raise ValueError(
+                f'{name} is on {other.device}, but the feature is on {x.device}; '
+                'move them to the same device.'
+            )
 
 
 def _shape(x: Tensor) -> tuple:

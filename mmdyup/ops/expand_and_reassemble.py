@@ -6,8 +6,14 @@ from .checks import check_positive_int, check_same_device, check_shape
 from .expand_kernels import expand_kernels
 
 
-def expand_and_reassemble(x: Tensor, kernels: Tensor, offsets: Tensor, scale_factor: int = 2,
-                          groups: int = 1, backend: str = 'auto') -> Tensor:
+def expand_and_reassemble(
+    x: Tensor,
+    kernels: Tensor,
+    offsets: Tensor,
+    scale_factor: int = 2,
+    groups: int = 1,
+    backend: str = 'auto',
+) -> Tensor:
     """Reassembly by kernels sampled from a small kernel space (DLU, Fu et al., ICPR 2024).
 
     It is ``carafe(x, expand_kernels(kernels, offsets))``, with what these say about kernels and
@@ -34,13 +40,19 @@ def expand_and_reassemble(x: Tensor, kernels: Tensor, offsets: Tensor, scale_fac
     kernel_size = check_kernels(x, kernels, groups, 1)
     check_positive_int('scale_factor', scale_factor)
     n, _, h, w = x.shape
-    check_shape('offsets', offsets, (n, 2 * groups, scale_factor * h, scale_factor * w),
-                'a pair (x, y) for each group at the upsampled size')
+    check_shape(
+        'offsets',
+        offsets,
+        (n, 2 * groups, scale_factor * h, scale_factor * w),
+        'a pair (x, y) for each group at the upsampled size',
+    )
     check_same_device(x, offsets=offsets)
     run = choose_backend('expand_and_reassemble', backend, x)
     if run == 'triton':
         from .triton.expand_and_reassemble import expand_and_reassemble as fused
+
         return fused(x, kernels, offsets, kernel_size, groups, scale_factor)
-    large = expand_kernels(kernels, offsets, scale_factor, groups,
-                           'native' if run == 'mmcv' else run)
+    large = expand_kernels(
+        kernels, offsets, scale_factor, groups, 'native' if run == 'mmcv' else run
+    )
     return carafe(x, large, groups, scale_factor, run)

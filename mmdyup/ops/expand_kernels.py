@@ -7,8 +7,9 @@ from .cells import split_cells
 from .checks import check_divides, check_map, check_positive_int, check_same_device, check_shape
 
 
-def expand_kernels(kernels: Tensor, offsets: Tensor, scale_factor: int = 2, groups: int = 1,
-                   backend: str = 'auto') -> Tensor:
+def expand_kernels(
+    kernels: Tensor, offsets: Tensor, scale_factor: int = 2, groups: int = 1, backend: str = 'auto'
+) -> Tensor:
     """Samples large reassembly kernels from a small kernel space (DLU, section 3.2).
 
     The kernel of output position (u, v) is the bilinear sample of the small space at column
@@ -35,8 +36,12 @@ def expand_kernels(kernels: Tensor, offsets: Tensor, scale_factor: int = 2, grou
     check_positive_int('scale_factor', scale_factor)
     n, c, h, w = kernels.shape
     check_divides('groups', groups, c)
-    check_shape('offsets', offsets, (n, 2 * groups, scale_factor * h, scale_factor * w),
-                'a pair (x, y) for each group at the upsampled size')
+    check_shape(
+        'offsets',
+        offsets,
+        (n, 2 * groups, scale_factor * h, scale_factor * w),
+        'a pair (x, y) for each group at the upsampled size',
+    )
     check_same_device(kernels, offsets=offsets)
     run = choose_backend('expand_kernels', backend, kernels)
     if run == 'reference':

@@ -8,8 +8,9 @@ from .scores_blockwise import score_neighborhoods
 from .windows import score_windows
 
 
-def neighborhood_scores(query: Tensor, key: Tensor, kernel_size: int = 5, scale_factor: int = 2,
-                        backend: str = 'auto') -> Tensor:
+def neighborhood_scores(
+    query: Tensor, key: Tensor, kernel_size: int = 5, scale_factor: int = 2, backend: str = 'auto'
+) -> Tensor:
     """Products of every query with the keys around its cell (SAPA, Lu et al., NeurIPS 2022).
 
     m[a·k + b, u, v] = ⟨Q[u, v], K[⌊u/s⌋ + a − r, ⌊v/s⌋ + b − r]⟩ with r = (k − 1)/2; outside the
@@ -34,8 +35,12 @@ def neighborhood_scores(query: Tensor, key: Tensor, kernel_size: int = 5, scale_
     check_odd('kernel_size', kernel_size)
     check_positive_int('scale_factor', scale_factor)
     n, d, h, w = key.shape
-    check_shape('query', query, (n, d, scale_factor * h, scale_factor * w),
-                'the channels of the key at the upsampled size')
+    check_shape(
+        'query',
+        query,
+        (n, d, scale_factor * h, scale_factor * w),
+        'the channels of the key at the upsampled size',
+    )
     check_same_device(key, query=query)
     if choose_backend('neighborhood_scores', backend, key) == 'reference':
         return reference.neighborhood_scores(query, key, kernel_size, scale_factor)

@@ -13,8 +13,15 @@ from .checks import (
 )
 
 
-def point_sample(x: Tensor, offsets: Tensor, scale_factor: int = 2, groups: int = 1,
-                 backend: str = 'auto', scale: float = 1.0, start: Tensor | None = None) -> Tensor:
+def point_sample(
+    x: Tensor,
+    offsets: Tensor,
+    scale_factor: int = 2,
+    groups: int = 1,
+    backend: str = 'auto',
+    scale: float = 1.0,
+    start: Tensor | None = None,
+) -> Tensor:
     """Upsamples by one bilinear sample for every output position (DySample, section 3.1).
 
     The s² output positions of low-resolution cell (h, w) read each group's channels at the
@@ -49,8 +56,12 @@ def point_sample(x: Tensor, offsets: Tensor, scale_factor: int = 2, groups: int 
     check_positive_int('scale_factor', scale_factor)
     n, c, h, w = x.shape
     check_divides('groups', groups, c)
-    check_shape('offsets', offsets, (n, 2 * groups * scale_factor**2, h, w),
-                '2 coordinates · groups · scale_factor² channels at the size of x')
+    check_shape(
+        'offsets',
+        offsets,
+        (n, 2 * groups * scale_factor**2, h, w),
+        '2 coordinates · groups · scale_factor² channels at the size of x',
+    )
     check_same_device(x, offsets=offsets)
     check_number('scale', scale)
     places = (2, groups, scale_factor, scale_factor)

@@ -2,6 +2,7 @@
 
 They have gradients like everything in PyTorch, and are slow: for tests and small pictures.
 """
+
 import torch
 from torch import Tensor
 
@@ -74,8 +75,9 @@ def neighborhood_scores(query: Tensor, key: Tensor, kernel_size: int, scale_fact
                 for b in range(k):
                     row, column = u // s + a - r, v // s + b - r
                     inside = 0 <= row < h and 0 <= column < w
-                    scores.append((q[..., u, v] * keys[..., row, column]).sum(1) if inside
-                                  else q.new_zeros(n))
+                    scores.append(
+                        (q[..., u, v] * keys[..., row, column]).sum(1) if inside else q.new_zeros(n)
+                    )
             columns.append(torch.stack(scores, 1))
     return _as_map(columns, key, s).to(query.dtype, memory_format=memory_format_of(query))
 
@@ -91,8 +93,9 @@ def _bilinear(x: Tensor, column: Tensor, row: Tensor) -> Tensor:
             right, bottom = min(left + 1, x.shape[-1] - 1), min(top + 1, x.shape[-2] - 1)
             fx, fy = px - left, py - top
             m = x[n, g]
-            samples[n, g] = ((1 - fy) * ((1 - fx) * m[:, top, left] + fx * m[:, top, right]) +
-                             fy * ((1 - fx) * m[:, bottom, left] + fx * m[:, bottom, right]))
+            samples[n, g] = (1 - fy) * ((1 - fx) * m[:, top, left] + fx * m[:, top, right]) + fy * (
+                (1 - fx) * m[:, bottom, left] + fx * m[:, bottom, right]
+            )
     return samples
 
 

@@ -1,4 +1,5 @@
 """Blockwise neighbourhood scores as an operator of PyTorch's, as reassembly is."""
+
 import torch
 from torch import Tensor
 
@@ -21,13 +22,18 @@ def score_neighborhoods(query: Tensor, key: Tensor, kernel_size: int, scale_fact
 @score_neighborhoods.register_fake
 def _empty_result(query, key, kernel_size, scale_factor):
     n, _, large_h, large_w = query.shape
-    return torch.empty((n, kernel_size**2, large_h, large_w), dtype=query.dtype,
-                       device=query.device, memory_format=memory_format_of(query))
+    return torch.empty(
+        (n, kernel_size**2, large_h, large_w),
+        dtype=query.dtype,
+        device=query.device,
+        memory_format=memory_format_of(query),
+    )
 
 
 @torch.library.custom_op('mmdyup::neighborhood_scores_backward', mutates_args=())
-def _score_neighborhoods_backward(grad_scores: Tensor, query: Tensor, key: Tensor,
-                                  kernel_size: int, scale_factor: int) -> tuple[Tensor, Tensor]:
+def _score_neighborhoods_backward(
+    grad_scores: Tensor, query: Tensor, key: Tensor, kernel_size: int, scale_factor: int
+) -> tuple[Tensor, Tensor]:
     grad_query, grad_key = torch.empty_like(query), torch.empty_like(key)
     dtype = compute_dtype(query, key)
     with torch.autocast(query.device.type, enabled=False):

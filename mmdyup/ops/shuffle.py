@@ -1,4 +1,5 @@
 """Pixel shuffle for empty batches too, where PyTorch's own pair returns a wrong shape."""
+
 from torch import Tensor
 
 from .cells import join_cells, split_cells

@@ -3,6 +3,7 @@
 Plain operations, for graphs that cannot hold an operator of ours; counters of operations know
 them, and they count k² multiply-adds for each channel of each position, no more.
 """
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -25,7 +26,7 @@ def _windows(x: Tensor, k: int) -> Tensor:
     h, w = x.shape[2:]
     r = k // 2
     padded = F.pad(x.permute(0, 2, 3, 1), (0, 0, r, r, r, r))
-    return torch.stack([padded[:, a:a + h, b:b + w] for a in range(k) for b in range(k)], 3)
+    return torch.stack([padded[:, a : a + h, b : b + w] for a in range(k) for b in range(k)], 3)
 
 
 def _multiply(large: Tensor, windows: Tensor, s: int) -> Tensor:

@@ -1,4 +1,5 @@
 """Results as Markdown."""
+
 from ..benchmark.markdown import grid
 from .printed import is_relative
 from .published import Metric, Table
@@ -6,49 +7,84 @@ from .reproduce import Result
 from .verdict import Verdict
 
 _WHAT = {'params': 'parameters', 'flops': 'FLOPs'}
-_COMPUTED = ('', 'parameters', 'trainable', 'adds', 'without biases', 'published', 'comes out as',
-             'FLOPs', 'adds', 'published', 'comes out as')
+_COMPUTED = (
+    '',
+    'parameters',
+    'trainable',
+    'adds',
+    'without biases',
+    'published',
+    'comes out as',
+    'FLOPs',
+    'adds',
+    'published',
+    'comes out as',
+)
 
 
 def preamble(command: str, versions: dict[str, str]) -> str:
     """What was run, with what, and how the tables are to be read."""
     stack = ', '.join(f'{name} {version}' for name, version in versions.items())
-    return (f'# Published and computed\n\n    {command}\n\n{stack}\n\n'
-            'Parameters and FLOPs are computed from the models that the configs build, the FLOPs '
-            "by mmengine's counter: one for every multiply-add, unless the table says otherwise. "
-            '"Adds" is the difference to the baseline; biases are those of the upsamplers. "Comes '
-            'out as" says which count has the printed digits, rounded unless truncated: that of '
-            'all parameters or the trainable ones, with biases or without; that of all FLOPs, or '
-            'of products alone, without norms, pooling and interpolation. Accuracy is published → '
-            'measured in the newest of your own runs of the very config; nothing is copied.')
+    return (
+        f'# Published and computed\n\n    {command}\n\n{stack}\n\n'
+        'Parameters and FLOPs are computed from the models that the configs build, the FLOPs '
+        "by mmengine's counter: one for every multiply-add, unless the table says otherwise. "
+        '"Adds" is the difference to the baseline; biases are those of the upsamplers. "Comes '
+        'out as" says which count has the printed digits, rounded unless truncated: that of '
+        'all parameters or the trainable ones, with biases or without; that of all FLOPs, or '
+        'of products alone, without norms, pooling and interpolation. Accuracy is published → '
+        'measured in the newest of your own runs of the very config; nothing is copied.'
+    )
 
 
 def table_markdown(table: Table, results: list[Result]) -> str:
     """One table: what is computed, notes on it, the accuracy."""
-    parts = [f'## {table.title}', f'{table.source}. {table.conventions}',
-             _grid(_COMPUTED, [_computed(result) for result in results])]
-    notes = [f'- {result.row.label}, {_WHAT[kind]}: {verdict.why}.' for result in results
-             for kind, verdict in result.verdicts.items() if verdict.status == 'explained']
+    parts = [
+        f'## {table.title}',
+        f'{table.source}. {table.conventions}',
+        _grid(_COMPUTED, [_computed(result) for result in results]),
+    ]
+    notes = [
+        f'- {result.row.label}, {_WHAT[kind]}: {verdict.why}.'
+        for result in results
+        for kind, verdict in result.verdicts.items()
+        if verdict.status == 'explained'
+    ]
     notes += [f'- {result.row.label}: {result.left_out}.' for result in results if result.left_out]
     if notes:
         parts.append('\n'.join(notes))
     if table.metrics:
-        parts.append(_grid(('', 'run', *table.metrics),
-                           [_accuracy(table.metrics, result) for result in results]))
+        parts.append(
+            _grid(
+                ('', 'run', *table.metrics),
+                [_accuracy(table.metrics, result) for result in results],
+            )
+        )
     return '\n\n'.join(parts)
 
 
 def summary(tables: list[tuple[Table, list[Result]]]) -> str:
     """How many numbers agree, and which do not."""
-    found = [(f'{result.row.name}, {_WHAT[kind]}', verdict, kind) for _, results in tables
-             for result in results for kind, verdict in result.verdicts.items()]
-    number = {status: sum(verdict.status == status for _, verdict, _ in found)
-              for status in ('agrees', 'explained', 'disagrees')}
-    lines = [f'Of {len(found)} published numbers {number["agrees"]} come out as printed, '
-             f'{number["explained"]} do not for a reason that is known, {number["disagrees"]} '
-             'disagree.']
-    lines += [f'- {name}: published {verdict.entry}, computed {_value(kind, verdict)}'
-              for name, verdict, kind in found if verdict.status == 'disagrees']
+    found = [
+        (f'{result.row.name}, {_WHAT[kind]}', verdict, kind)
+        for _, results in tables
+        for result in results
+        for kind, verdict in result.verdicts.items()
+    ]
+    number = {
+        status: sum(verdict.status == status for _, verdict, _ in found)
+        for status in ('agrees', 'explained', 'disagrees')
+    }
+    lines = [
+        f'Of {len(found)} published numbers {number["agrees"]} come out as printed, '
+        f'{number["explained"]} do not for a reason that is known, {number["disagrees"]} '
+        'disagree.'
+    ]
+    lines += [
+        f'- {name}: published {verdict.entry}, computed {_value(kind, verdict)}'
+        for name, verdict, kind in found
+        if verdict.status == 'disagrees'
+    ]
     return '\n'.join(lines)
 
 

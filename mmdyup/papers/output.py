@@ -8,8 +8,9 @@ from .published import Table
 from .reproduce import Result
 
 
-def write_results(folder: Path, tables: list[tuple[Table, list[Result]]], command: str,
-                  versions: dict[str, str]) -> str:
+def write_results(
+    folder: Path, tables: list[tuple[Table, list[Result]]], command: str, versions: dict[str, str]
+) -> str:
     """Writes reproduce.md, reproduce.json and, of runs there are, reproduce.png to ``folder``.
 
     Args:
@@ -26,11 +27,22 @@ def write_results(folder: Path, tables: list[tuple[Table, list[Result]]], comman
         parts.append('![measured against published accuracy](reproduce.png)')
     parts += [table_markdown(table, results) for table, results in tables]
     text = '\n\n'.join([*parts, summary(tables)])
-    data = dict(command=command, versions=versions, tables=[
-        dict(name=table.name, title=table.title, source=table.source,
-             conventions=table.conventions, rows=[asdict(result) for result in results])
-        for table, results in tables])
+    data = dict(
+        command=command,
+        versions=versions,
+        tables=[
+            dict(
+                name=table.name,
+                title=table.title,
+                source=table.source,
+                conventions=table.conventions,
+                rows=[asdict(result) for result in results],
+            )
+            for table, results in tables
+        ],
+    )
     (folder / 'reproduce.md').write_text(text + '\n', encoding='utf-8')
-    (folder / 'reproduce.json').write_text(json.dumps(data, indent=1, ensure_ascii=False) + '\n',
-                                           encoding='utf-8')
+    (folder / 'reproduce.json').write_text(
+        json.dumps(data, indent=1, ensure_ascii=False) + '\n', encoding='utf-8'
+    )
     return text

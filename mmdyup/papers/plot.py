@@ -1,4 +1,5 @@
 """The picture of measured against published accuracy."""
+
 from pathlib import Path
 
 import matplotlib
@@ -19,8 +20,11 @@ def plot_scores(tables: list[tuple[Table, list[Result]]], path: Path) -> bool:
     panels = []
     for table, results in tables:
         metric = next(iter(table.metrics), None)
-        bars = [(result.row.label, float(result.row.scores[metric]), result.measured[metric])
-                for result in results if metric in result.row.scores and metric in result.measured]
+        bars = [
+            (result.row.label, float(result.row.scores[metric]), result.measured[metric])
+            for result in results
+            if metric in result.row.scores and metric in result.measured
+        ]
         if bars:
             panels.append((table, metric, bars))
     if not panels:
@@ -37,8 +41,9 @@ def plot_scores(tables: list[tuple[Table, list[Result]]], path: Path) -> bool:
 def _draw(axis: plt.Axes, title: str, metric: str, bars: list[tuple[str, float, float]]) -> None:
     width = 0.4
     for place, name, column in ((-width / 2, 'published', 1), (width / 2, 'measured', 2)):
-        drawn = axis.bar([i + place for i in range(len(bars))], [bar[column] for bar in bars],
-                         width, label=name)
+        drawn = axis.bar(
+            [i + place for i in range(len(bars))], [bar[column] for bar in bars], width, label=name
+        )
         axis.bar_label(drawn, fmt='%.1f', fontsize=8)
     axis.set_xticks(range(len(bars)), [bar[0] for bar in bars], rotation=30, ha='right')
     axis.set_ylabel(metric)

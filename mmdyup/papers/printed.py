@@ -1,4 +1,5 @@
 """Whether a number is the one that was printed."""
+
 import re
 from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
 
@@ -28,8 +29,9 @@ def agreement(entry: str, value: float, baseline: float | None = None) -> str | 
     """
     found = _ENTRY.fullmatch(entry)
     if not found:
-        raise ValueError(f"A printed entry looks like '46.8M', '+32.7K' or '-91%', but this one "
-                         f'is {entry!r}.')
+        raise ValueError(
+            f"A printed entry looks like '46.8M', '+32.7K' or '-91%', but this one is {entry!r}."
+        )
     sign, digits, unit = found.groups()
     if is_relative(entry):
         if baseline is None:

@@ -1,12 +1,20 @@
 """The tables as they were printed, from the JSON files in ``tables/``."""
+
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
 _FOLDER = Path(__file__).parent / 'tables'
 
-NAMES = ('one_operator', 'faster_rcnn', 'mask_rcnn', 'panoptic_fpn', 'libra_rcnn', 'segformer_b1',
-         'upernet_r50')
+NAMES = (
+    'one_operator',
+    'faster_rcnn',
+    'mask_rcnn',
+    'panoptic_fpn',
+    'libra_rcnn',
+    'segformer_b1',
+    'upernet_r50',
+)
 
 
 @dataclass(frozen=True)
@@ -18,6 +26,7 @@ class Metric:
         factor: What makes the logged score a percentage.
         decimals: Those printed.
     """
+
     key: str
     factor: float
     decimals: int
@@ -31,6 +40,7 @@ class Note:
         comes_out: What does come out, written like a printed entry.
         why: The reason.
     """
+
     comes_out: str
     why: str
 
@@ -51,6 +61,7 @@ class Row:
         scores: Accuracy by metric.
         notes: On 'params' or 'flops' where it is known that they cannot come out as printed.
     """
+
     name: str
     label: str
     baseline: str | None = None
@@ -76,6 +87,7 @@ class Table:
         metrics: The columns of scores.
         rows: In the printed order.
     """
+
     name: str
     title: str
     source: str

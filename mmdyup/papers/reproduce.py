@@ -1,4 +1,5 @@
 """The rows of a table, computed and looked up."""
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ class Result:
         run: The user's own.
         measured: Its scores; the gain over the baseline's run where a gain was published.
     """
+
     row: Row
     left_out: str | None
     count: Count | None
@@ -111,9 +113,10 @@ class Reproduction:
 
 def _verdicts(row: Row, own: Count, base: Count | None) -> dict[str, Verdict]:
     verdicts = {}
-    for name, entry, by in (('params', row.params, Count.by_parameters),
-                            ('flops', row.flops, Count.by_flops)):
+    for name, entry, by in (
+        ('params', row.params, Count.by_parameters),
+        ('flops', row.flops, Count.by_flops),
+    ):
         if entry:
-            verdicts[name] = judge(entry, by(own), by(base) if base else None,
-                                   row.notes.get(name))
+            verdicts[name] = judge(entry, by(own), by(base) if base else None, row.notes.get(name))
     return verdicts

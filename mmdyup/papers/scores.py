@@ -1,4 +1,5 @@
 """The accuracy of the user's own runs, from the folders that mmengine writes."""
+
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ class Run:
         at: The moment of the scores: a test, or the step (epoch or iteration) of a validation.
         scores: By metric, in the table's unit.
     """
+
     status: str = 'not run'
     folder: str | None = None
     at: str | None = None
@@ -41,8 +43,11 @@ def find_run(work_dir: Path, config: Path, metrics: dict[str, Metric]) -> Run:
             continue
         recipe = recipe or _recipe(config)
         if _recipe(saved) == recipe:
-            scores = {name: logged[metric.key] * metric.factor for name, metric in metrics.items()
-                      if metric.key in logged}
+            scores = {
+                name: logged[metric.key] * metric.factor
+                for name, metric in metrics.items()
+                if metric.key in logged
+            }
             at = f'validated at step {logged["step"]}' if 'step' in logged else 'tested'
             return Run('run', str(folder), at, scores)
         if found.status == 'not run':
@@ -75,7 +80,10 @@ def _recipe(path: Path) -> str:
     """What makes scores comparable: the model, the schedule's length, the names of the data."""
     cfg = Config.fromfile(path)
     length = [cfg.train_cfg.get(key) for key in ('max_epochs', 'max_iters')]
-    data = [[node.type, node.get('metainfo'), Path(node.get('ann_file', '')).name]
-            for split in ('train', 'val', 'test') for node in walk(cfg.get(f'{split}_dataloader'))
-            if 'data_root' in node]
+    data = [
+        [node.type, node.get('metainfo'), Path(node.get('ann_file', '')).name]
+        for split in ('train', 'val', 'test')
+        for node in walk(cfg.get(f'{split}_dataloader'))
+        if 'data_root' in node
+    ]
     return json.dumps([cfg.model, length, data], sort_keys=True)

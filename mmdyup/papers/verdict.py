@@ -17,6 +17,7 @@ class Verdict:
         how: 'rounded' or 'truncated', None where it disagrees.
         why: The reason where it is 'explained'.
     """
+
     entry: str
     status: str
     computed: float
@@ -25,8 +26,12 @@ class Verdict:
     why: str | None = None
 
 
-def judge(entry: str, values: dict[str, float], baseline: dict[str, float] | None = None,
-          note: Note | None = None) -> Verdict:
+def judge(
+    entry: str,
+    values: dict[str, float],
+    baseline: dict[str, float] | None = None,
+    note: Note | None = None,
+) -> Verdict:
     """Looks for the convention by which a number comes out as printed, rounded if possible.
 
     Args:

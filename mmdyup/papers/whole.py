@@ -1,4 +1,5 @@
 """Whole models, in a form that can be traced."""
+
 import importlib
 from pathlib import Path
 
@@ -37,12 +38,18 @@ class TwoStage(nn.Module):
         """(1, 3, H, W) to the outputs of all heads."""
         detector, heads = self.detector, self.detector.roi_head
         levels = detector.extract_feat(picture)
-        outs = [detector.rpn_head(levels),
-                heads.bbox_head(_regions(levels, heads.bbox_roi_extractor,
-                                         detector.test_cfg.rpn.max_per_img))]
+        outs = [
+            detector.rpn_head(levels),
+            heads.bbox_head(
+                _regions(levels, heads.bbox_roi_extractor, detector.test_cfg.rpn.max_per_img)
+            ),
+        ]
         if heads.with_mask:
-            outs.append(heads.mask_head(_regions(levels, heads.mask_roi_extractor,
-                                                 detector.test_cfg.rcnn.max_per_img)))
+            outs.append(
+                heads.mask_head(
+                    _regions(levels, heads.mask_roi_extractor, detector.test_cfg.rcnn.max_per_img)
+                )
+            )
         if getattr(detector, 'with_semantic_head', False):
             outs.append(detector.semantic_head(levels))
         return outs
@@ -50,5 +57,4 @@ class TwoStage(nn.Module):
 
 def _regions(levels: tuple[Tensor, ...], extractor: nn.Module, count: int) -> Tensor:
     """Features as RoIAlign hands them on, whose own work no counter of FLOPs sees."""
-    return levels[0].new_zeros(count, extractor.out_channels,
-                               *extractor.roi_layers[0].output_size)
+    return levels[0].new_zeros(count, extractor.out_channels, *extractor.roi_layers[0].output_size)

@@ -35,16 +35,18 @@ class DynamicFPN:
     def __init__(self, *args, upsample_cfg: dict | None = None, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         self.upsample_cfg = upsample_cfg or dict(type='nearest')
-        self.upsample_modules = build_top_down(self.upsample_cfg, self.out_channels,
-                                               len(self.lateral_convs))
+        self.upsample_modules = build_top_down(
+            self.upsample_cfg, self.out_channels, len(self.lateral_convs)
+        )
 
     def forward(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """Backbone features, finest first, to ``num_outs`` levels of ``out_channels``."""
         check_num_levels(inputs, len(self.in_channels))
-        levels = inputs[self.start_level:self.backbone_end_level]
+        levels = inputs[self.start_level : self.backbone_end_level]
         laterals = merge_top_down(
             [conv(x) for conv, x in zip(self.lateral_convs, levels, strict=True)],
-            self.upsample_modules)
+            self.upsample_modules,
+        )
         outs = self._level_outs(laterals)
         return tuple(outs + self._extra_levels(inputs, laterals, outs))
 
@@ -52,16 +54,20 @@ class DynamicFPN:
         # the fpn convs of the extra levels come after those of the laterals
         return [conv(x) for conv, x in zip(self.fpn_convs, laterals, strict=False)]
 
-    def _extra_levels(self, inputs: tuple[Tensor, ...], laterals: list[Tensor],
-                      outs: list[Tensor]) -> list[Tensor]:
+    def _extra_levels(
+        self, inputs: tuple[Tensor, ...], laterals: list[Tensor], outs: list[Tensor]
+    ) -> list[Tensor]:
         extra = []
         if not self.add_extra_convs:
             for _ in range(self.num_outs - len(outs)):
                 extra.append(F.max_pool2d((outs + extra)[-1], 1, stride=2))
             return extra
-        source = dict(on_input=inputs[self.backbone_end_level - 1], on_lateral=laterals[-1],
-                      on_output=outs[-1])[self.add_extra_convs]
-        for conv in self.fpn_convs[len(outs):]:
+        source = dict(
+            on_input=inputs[self.backbone_end_level - 1],
+            on_lateral=laterals[-1],
+            on_output=outs[-1],
+        )[self.add_extra_convs]
+        for conv in self.fpn_convs[len(outs) :]:
             extra.append(conv(source))
             source = F.relu(extra[-1]) if self.relu_before_extra_convs else extra[-1]
         return extra

@@ -17,6 +17,9 @@ def build_steps(upsample_cfg: dict, channels: int, guide_channels: Sequence[int]
         For every level a list of its steps, the coarsest step first; none for the finest.
     """
     return ModuleList(
-        ModuleList(build_upsampler(upsample_cfg, channels, guide_channels=guide)
-                   for guide in reversed(guide_channels[:level]))
-        for level in range(len(guide_channels)))
+        ModuleList(
+            build_upsampler(upsample_cfg, channels, guide_channels=guide)
+            for guide in reversed(guide_channels[:level])
+        )
+        for level in range(len(guide_channels))
+    )

@@ -1,4 +1,5 @@
 """`--amp`: mixed precision."""
+
 import torch
 
 

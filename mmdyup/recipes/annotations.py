@@ -1,4 +1,5 @@
 """Reading a COCO annotation file that somebody made, and saying what is wrong with it."""
+
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ IMAGE_KEYS = ('id', 'file_name', 'width', 'height')
 class Annotations:
     """What a config needs to know of a COCO annotation file: its path, the names of its classes in
     the order of their labels, the ids that have objects, and the names of its pictures."""
+
     path: Path
     categories: tuple[tuple[int, str], ...]
     used: frozenset[int]
@@ -34,8 +36,11 @@ def read_annotations(path: str | Path, masks: bool = False) -> Annotations:
     detection JSON, holds no pictures, objects or classes, or lacks a field that training needs.
     """
     path = Path(path)
-    data = read_coco(path, '--data DIR needs DIR/train.json and DIR/val.json in COCO format and '
-                     'the pictures in DIR/images.')
+    data = read_coco(
+        path,
+        '--data DIR needs DIR/train.json and DIR/val.json in COCO format and '
+        'the pictures in DIR/images.',
+    )
     keys = (*ANNOTATION_KEYS, 'segmentation') if masks else ANNOTATION_KEYS
     need_keys(path, data['annotations'], 'annotation', keys)
     check_references(path, data, data['annotations'])
@@ -59,7 +64,8 @@ def read_coco(path: Path, layout: str) -> dict:
         if not isinstance(entries, list) or not entries:
             raise ValueError(
                 f'{path} has no "{key}": a COCO annotation file needs non-empty lists "images", '
-                '"annotations" and "categories".')
+                '"annotations" and "categories".'
+            )
     need_keys(path, data['images'], 'image', IMAGE_KEYS)
     need_keys(path, data['categories'], 'category', ('id', 'name'))
     return data
@@ -72,7 +78,8 @@ def need_keys(path: Path, entries: list, what: str, keys: tuple[str, ...]) -> No
         if missing:
             raise ValueError(
                 f'{path}: {what} number {number} has no "{missing[0]}": COCO annotation files need '
-                f'{", ".join(keys)} for every {what}.')
+                f'{", ".join(keys)} for every {what}.'
+            )
 
 
 def check_references(path: Path, data: dict, objects: list[dict]) -> None:
@@ -83,25 +90,31 @@ def check_references(path: Path, data: dict, objects: list[dict]) -> None:
         twice = next((value for value in values if values.count(value) > 1), None)
         if twice is not None:
             raise ValueError(
-                f'{path} has two categories with the {key} {twice!r}: give every class its own.')
-    unknown = ({entry['category_id'] for entry in objects}
-               - {category['id'] for category in data['categories']})
+                f'{path} has two categories with the {key} {twice!r}: give every class its own.'
+            )
+    unknown = {entry['category_id'] for entry in objects} - {
+        category['id'] for category in data['categories']
+    }
     if unknown:
         raise ValueError(
             f'{path} has objects of category {min(unknown)}, which its "categories" do not list: '
-            'add that category or remove the objects.')
+            'add that category or remove the objects.'
+        )
     strays = {entry['image_id'] for entry in objects} - {entry['id'] for entry in data['images']}
     if strays:
         raise ValueError(
             f'{path} has objects in image {min(strays)}, which its "images" do not list: add that '
-            'image or remove the objects.')
+            'image or remove the objects.'
+        )
 
 
 def summary(data: dict, objects: list[dict]) -> dict:
     """The fields of `Annotations`, but its path."""
-    return dict(categories=tuple((entry['id'], entry['name']) for entry in data['categories']),
-                used=frozenset(entry['category_id'] for entry in objects),
-                file_names=tuple(entry['file_name'] for entry in data['images']))
+    return dict(
+        categories=tuple((entry['id'], entry['name']) for entry in data['categories']),
+        used=frozenset(entry['category_id'] for entry in objects),
+        file_names=tuple(entry['file_name'] for entry in data['images']),
+    )
 
 
 def check_same_classes(train: Annotations, other: Annotations) -> None:
@@ -111,14 +124,17 @@ def check_same_classes(train: Annotations, other: Annotations) -> None:
     if unknown:
         raise ValueError(
             f'{other.path} has the class {unknown[0]!r}, which {train.path} lacks: add it to the '
-            f'"categories" of {train.path.name}, or remove it from {other.path.name}.')
+            f'"categories" of {train.path.name}, or remove it from {other.path.name}.'
+        )
     if other.categories != train.categories:
         raise ValueError(
             f'{other.path} lists its categories otherwise than {train.path}: give both files the '
-            'same "categories" (names, ids and order).')
+            'same "categories" (names, ids and order).'
+        )
     unseen = other.used - train.used
     if unseen:
         name = dict(train.categories)[min(unseen)]
         raise ValueError(
             f'{other.path} has objects of the class {name!r}, of which {train.path} has none: '
-            'divide the pictures anew, so that every class can be learnt.')
+            'divide the pictures anew, so that every class can be learnt.'
+        )

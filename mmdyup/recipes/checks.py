@@ -1,4 +1,5 @@
 """What can be known to be missing before a model is built."""
+
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -29,7 +30,8 @@ def check_data(cfg, splits: tuple[str, ...]) -> None:
                     continue
                 raise FileNotFoundError(
                     f'{Path(root) / path} is missing: put the data set there, or train on the '
-                    'built-in one with --shapes or on a folder of your own with --data DIR.')
+                    'built-in one with --shapes or on a folder of your own with --data DIR.'
+                )
 
 
 def check_upsamplers(cfg) -> None:
@@ -44,13 +46,18 @@ def check_upsamplers(cfg) -> None:
 def check_weights(cfg) -> None:
     """Raise ValueError when the mmengine Config `cfg` starts from pretrained weights that are
     neither on this disk nor within reach."""
-    sources = [node[key] for node in walk(cfg.model) for key in ('checkpoint', 'pretrained')
-               if isinstance(node.get(key), str)]
+    sources = [
+        node[key]
+        for node in walk(cfg.model)
+        for key in ('checkpoint', 'pretrained')
+        if isinstance(node.get(key), str)
+    ]
     for source in sources:
         if not available(source):
             raise ValueError(
                 f'The pretrained weights {source} cannot be had from here: connect to the '
-                'network, or train without them by adding --from-scratch.')
+                'network, or train without them by adding --from-scratch.'
+            )
 
 
 def check_checkpoint(source: str) -> None:

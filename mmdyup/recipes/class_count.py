@@ -1,4 +1,5 @@
 """How many classes a config was written for, and giving its heads another number."""
+
 from .walk import walk
 
 
@@ -7,6 +8,7 @@ def count_classes(dataset: dict, kind: str = 'classes') -> int:
     if kind in dataset.get('metainfo', {}):
         return len(dataset.metainfo[kind])
     from mmdet.registry import DATASETS
+
     return len(DATASETS.get(dataset.type).METAINFO[kind])
 
 
@@ -19,6 +21,7 @@ def set_class_count(model: dict, old: int, new: int) -> None:
     if not counted:
         raise ValueError(
             f'--data: no head of this config counts the {old} classes of its data set, so there '
-            f'is no num_classes to set to {new}; set it in the config.')
+            f'is no num_classes to set to {new}; set it in the config.'
+        )
     for node in counted:
         node['num_classes'] = new

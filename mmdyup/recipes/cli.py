@@ -1,4 +1,5 @@
 """What `tools/train.py` and `tools/test.py` share: their flags, and the config these make."""
+
 import argparse
 import os
 import sys
@@ -22,27 +23,53 @@ def make_parser(description: str) -> argparse.ArgumentParser:
     """A parser of the flags that training and testing have in common."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument('config', help='config file')
-    parser.add_argument('--work-dir', help='where logs and checkpoints go (default: work_dirs/ and '
-                        "the config's name, with the data set's behind it under --data, --shapes)")
-    parser.add_argument('--data', metavar='DIR', help='a folder of your own: train.json, val.json '
-                        '(COCO format), perhaps test.json (else val.json tests), and images/; '
-                        'panoptic: panoptic_train.json, panoptic_val.json, and label maps in '
-                        'panoptic/{train,val}; segmentation: images/{train,val}, their label maps '
-                        '(PNG) in semantic/{train,val}, and classes.txt')
-    parser.add_argument('--shapes', action='store_true', help='the built-in data set, made in '
-                        'data/shapes on first use; implies --from-scratch --tiny')
+    parser.add_argument(
+        '--work-dir',
+        help='where logs and checkpoints go (default: work_dirs/ and '
+        "the config's name, with the data set's behind it under --data, --shapes)",
+    )
+    parser.add_argument(
+        '--data',
+        metavar='DIR',
+        help='a folder of your own: train.json, val.json '
+        '(COCO format), perhaps test.json (else val.json tests), and images/; '
+        'panoptic: panoptic_train.json, panoptic_val.json, and label maps in '
+        'panoptic/{train,val}; segmentation: images/{train,val}, their label maps '
+        '(PNG) in semantic/{train,val}, and classes.txt',
+    )
+    parser.add_argument(
+        '--shapes',
+        action='store_true',
+        help='the built-in data set, made in '
+        'data/shapes on first use; implies --from-scratch --tiny',
+    )
     parser.add_argument('--from-scratch', action='store_true', help='no pretrained weights')
-    parser.add_argument('--tiny', action='store_true', help='the same architecture shrunk for a '
-                        'CPU: shallow backbone, narrow neck or head, small pictures, short '
-                        'schedule')
+    parser.add_argument(
+        '--tiny',
+        action='store_true',
+        help='the same architecture shrunk for a '
+        'CPU: shallow backbone, narrow neck or head, small pictures, short '
+        'schedule',
+    )
     parser.add_argument('--show-dir', help='where pictures of predictions go')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='settings '
-                        'that override the config and the flags above, as key.inner=value; '
-                        'randomness.seed=0 makes a run repeatable')
-    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none',
-                        help='what started the processes of a distributed run')
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0,
-                        help='given by old launchers')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        default={},
+        help='settings '
+        'that override the config and the flags above, as key.inner=value; '
+        'randomness.seed=0 makes a run repeatable',
+    )
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='what started the processes of a distributed run',
+    )
+    parser.add_argument(
+        '--local_rank', '--local-rank', type=int, default=0, help='given by old launchers'
+    )
     return parser
 
 
@@ -92,7 +119,10 @@ def _work_dir(args: argparse.Namespace) -> str:
 
 def _shapes(launcher: str) -> Path:
     from ..datasets import generate_shapes
+
     if launcher != 'none' and not SHAPES.exists():
-        raise ValueError('--shapes: several processes would make the data set at once; make it '
-                         f'beforehand with "python -m mmdyup.datasets.shapes {SHAPES}".')
+        raise ValueError(
+            '--shapes: several processes would make the data set at once; make it '
+            f'beforehand with "python -m mmdyup.datasets.shapes {SHAPES}".'
+        )
     return generate_shapes(SHAPES)

@@ -1,4 +1,5 @@
 """Whether a checkpoint is one of the model that is to be tested."""
+
 from mmengine.model import is_model_wrapper
 from mmengine.runner import CheckpointLoader
 from torch import nn
@@ -20,4 +21,5 @@ def check_fits(model: nn.Module, source: str) -> None:
     raise ValueError(
         f'{source} holds the weights of another model ({example}): test it with the config that '
         'training saved beside it, or with the flags of the training (--data, --shapes, --tiny, '
-        '--from-scratch).')
+        '--from-scratch).'
+    )

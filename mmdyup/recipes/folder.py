@@ -6,6 +6,7 @@
 Training and validation use train.json and val.json; testing uses test.json, or val.json where
 there is none. What a panoptic config needs is told in panoptic_folder.py.
 """
+
 from pathlib import Path
 
 from .annotations import read_annotations
@@ -30,7 +31,8 @@ def use_folder(cfg, root: str | Path) -> None:
     if not datasets:
         raise ValueError(
             '--data takes configs that train on COCO boxes, masks or panoptic segments, which this '
-            'one does not: set its dataloaders in the config.')
+            'one does not: set its dataloaders in the config.'
+        )
     if any('Panoptic' in dataset.type for dataset in datasets):
         use_panoptic_folder(cfg, root)
         return
@@ -42,7 +44,14 @@ def use_folder(cfg, root: str | Path) -> None:
     set_class_count(cfg.model, count_classes(datasets[0]), len(classes))
     metainfo = dict(classes=classes, palette=palette(len(classes)))
     for name, found in splits.items():
-        point_at(cfg, name,
-                 dict(metainfo=metainfo, data_root=str(root), ann_file=found.path.name,
-                      data_prefix=dict(img=prefixes[name])),
-                 dict(ann_file=str(found.path)))
+        point_at(
+            cfg,
+            name,
+            dict(
+                metainfo=metainfo,
+                data_root=str(root),
+                ann_file=found.path.name,
+                data_prefix=dict(img=prefixes[name]),
+            ),
+            dict(ann_file=str(found.path)),
+        )

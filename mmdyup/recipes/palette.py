@@ -1,4 +1,5 @@
 """Colours for classes that come without."""
+
 from matplotlib import colormaps
 
 

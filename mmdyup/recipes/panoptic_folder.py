@@ -1,10 +1,11 @@
 """`--data DIR` for panoptic configs.
 
-    DIR/panoptic_train.json  DIR/panoptic_val.json    COCO panoptic format; panoptic_test.json too
-                                                      if there is one
-    DIR/panoptic/train/      DIR/panoptic/val/        label maps: PNG files named as the pictures
-    DIR/images/                                       the pictures, together or in train/, val/
+DIR/panoptic_train.json  DIR/panoptic_val.json    COCO panoptic format; panoptic_test.json too
+                                                  if there is one
+DIR/panoptic/train/      DIR/panoptic/val/        label maps: PNG files named as the pictures
+DIR/images/                                       the pictures, together or in train/, val/
 """
+
 from pathlib import Path
 
 from .class_count import count_classes, set_class_count
@@ -25,25 +26,44 @@ def use_panoptic_folder(cfg, root: Path) -> None:
     train = splits['train']
     for found in splits.values():
         if found.things != train.things:
-            raise ValueError(f'{found.path} has other things than {train.path}: give every '
-                             'category the same "isthing" in both.')
-    folders = {name: dict(img=image_prefix(root, found), seg=label_map_prefix(root, found))
-               for name, found in splits.items()}
+            raise ValueError(
+                f'{found.path} has other things than {train.path}: give every '
+                'category the same "isthing" in both.'
+            )
+    folders = {
+        name: dict(img=image_prefix(root, found), seg=label_map_prefix(root, found))
+        for name, found in splits.items()
+    }
 
-    set_class_count(cfg.model, count_classes(leaf_datasets(cfg.train_dataloader)[0],
-                                             'thing_classes'), len(train.things))
+    set_class_count(
+        cfg.model,
+        count_classes(leaf_datasets(cfg.train_dataloader)[0], 'thing_classes'),
+        len(train.things),
+    )
     for node in walk(cfg.model):
-        for key, names in dict(num_things_classes=train.things,
-                               num_stuff_classes=train.stuff).items():
+        for key, names in dict(
+            num_things_classes=train.things, num_stuff_classes=train.stuff
+        ).items():
             if key in node:
                 node[key] = len(names)
-    metainfo = dict(classes=train.classes, thing_classes=train.things, stuff_classes=train.stuff,
-                    palette=palette(len(train.classes)))
+    metainfo = dict(
+        classes=train.classes,
+        thing_classes=train.things,
+        stuff_classes=train.stuff,
+        palette=palette(len(train.classes)),
+    )
     for name, found in splits.items():
-        point_at(cfg, name,
-                 dict(metainfo=metainfo, data_root=str(root), ann_file=found.path.name,
-                      data_prefix=folders[name]),
-                 dict(ann_file=str(found.path), seg_prefix=str(root / folders[name]['seg'])))
+        point_at(
+            cfg,
+            name,
+            dict(
+                metainfo=metainfo,
+                data_root=str(root),
+                ann_file=found.path.name,
+                data_prefix=folders[name],
+            ),
+            dict(ann_file=str(found.path), seg_prefix=str(root / folders[name]['seg'])),
+        )
 
 
 def label_map_prefix(root: Path, found: PanopticAnnotations) -> str:
@@ -54,5 +74,6 @@ def label_map_prefix(root: Path, found: PanopticAnnotations) -> str:
         raise FileNotFoundError(
             f'{len(missing)} of the {len(found.label_maps)} label maps of {found.path} are '
             f'missing, for instance {missing[0]}: put a PNG named as the picture for each of them '
-            f'in {root / prefix}.')
+            f'in {root / prefix}.'
+        )
     return prefix

@@ -1,4 +1,5 @@
 """`--from-scratch`: a config that loads no weights anywhere."""
+
 from .walk import walk
 
 

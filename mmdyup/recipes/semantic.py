@@ -7,6 +7,7 @@
 
 Testing uses test/, or val/ where there is none.
 """
+
 from copy import deepcopy
 from pathlib import Path
 
@@ -27,8 +28,10 @@ def use_semantic_folder(cfg, root: str | Path) -> None:
     if not root.is_dir():
         raise FileNotFoundError(f'--data: there is no folder {root}.')
     if not label_map_datasets(cfg.get('train_dataloader')):
-        raise ValueError('--data takes segmentation configs that train on label maps, which this '
-                         'one does not: set its dataloaders in the config.')
+        raise ValueError(
+            '--data takes segmentation configs that train on label maps, which this '
+            'one does not: set its dataloaders in the config.'
+        )
     folder = read_semantic_folder(root)
     count = len(folder.classes)
     for split in ('train', 'val', 'test'):
@@ -39,10 +42,14 @@ def use_semantic_folder(cfg, root: str | Path) -> None:
             pipeline = dataset.pipeline
             dataset.clear()
             dataset.update(
-                type='BaseSegDataset', data_root=str(root), pipeline=pipeline,
+                type='BaseSegDataset',
+                data_root=str(root),
+                pipeline=pipeline,
                 data_prefix=dict(img_path=f'images/{source}', seg_map_path=f'semantic/{source}'),
-                img_suffix=folder.suffixes[source], seg_map_suffix='.png',
-                metainfo=dict(classes=folder.classes, palette=palette(count)))
+                img_suffix=folder.suffixes[source],
+                seg_map_suffix='.png',
+                metainfo=dict(classes=folder.classes, palette=palette(count)),
+            )
         for node in walk(loader):
             # here 0 is a class like any other; what says so already is deprecated in pipelines
             node.pop('reduce_zero_label', None)
@@ -52,16 +59,21 @@ def use_semantic_folder(cfg, root: str | Path) -> None:
 
 def label_map_datasets(dataloader: dict | None) -> list[dict]:
     """The data sets of a dataloader config that read label maps, inside any wrapper."""
-    return [node for node in walk((dataloader or {}).get('dataset'))
-            if 'seg_map_path' in node.get('data_prefix', {})]
+    return [
+        node
+        for node in walk((dataloader or {}).get('dataset'))
+        if 'seg_map_path' in node.get('data_prefix', {})
+    ]
 
 
 def _set_class_count(model: dict, new: int) -> None:
     heads = [part for name, part in model.items() if name.endswith('_head')]
     old = next((node['num_classes'] for node in walk(heads) if 'num_classes' in node), None)
     if old is None:
-        raise ValueError(f'--data: no head of this config has a num_classes to set to {new}; set '
-                         'the number of classes in the config.')
+        raise ValueError(
+            f'--data: no head of this config has a num_classes to set to {new}; set '
+            'the number of classes in the config.'
+        )
     set_class_count(model, old, new)
     for node in walk(heads):
         if isinstance(node.get('class_weight'), (list, tuple)):

@@ -1,4 +1,5 @@
 """Reading a folder of pictures and label maps that somebody made, and saying what is wrong."""
+
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ ORIENTATION = 274  # the EXIF tag; from 5 on, pictures are shown with width and 
 class SemanticFolder:
     """What a config needs to know of a folder of label maps: the names of its classes in the order
     of their labels, and for each of its splits the suffix of the pictures."""
+
     classes: tuple[str, ...]
     suffixes: dict[str, str]
 
@@ -33,13 +35,16 @@ def read_semantic_folder(root: Path) -> SemanticFolder:
         pictures = _find_pictures(root / 'images' / split)
         suffixes[split] = pictures[0].suffix
         pairs += _pair(pictures, root / 'images' / split, root / 'semantic' / split)
-    greatest = max(_greatest_label(*pair, names) for pair in
-                   track(pairs, 'Checking label maps', transient=True))
+    greatest = max(
+        _greatest_label(*pair, names)
+        for pair in track(pairs, 'Checking label maps', transient=True)
+    )
     names = names or tuple(f'class{i}' for i in range(greatest + 1))
     if len(names) < 2:
         raise ValueError(
             f'{root} has only one class: label maps number the classes 0, 1 and so on, 0 often '
-            f'being the background, while {IGNORED} marks pixels that are left out.')
+            f'being the background, while {IGNORED} marks pixels that are left out.'
+        )
     return SemanticFolder(names, suffixes)
 
 
@@ -55,18 +60,23 @@ def _read_names(path: Path) -> tuple[str, ...]:
 
 
 def _find_pictures(folder: Path) -> list[Path]:
-    found = sorted(path for path in folder.rglob('*')
-                   if path.suffix.lower() in PICTURES and not path.name.startswith('.'))
+    found = sorted(
+        path
+        for path in folder.rglob('*')
+        if path.suffix.lower() in PICTURES and not path.name.startswith('.')
+    )
     if not found:
         raise FileNotFoundError(
             f'{folder} is missing or holds no pictures: --data DIR needs pictures in '
             'DIR/images/train and DIR/images/val, and their label maps, PNG files of the same '
-            'names, in DIR/semantic/train and DIR/semantic/val.')
+            'names, in DIR/semantic/train and DIR/semantic/val.'
+        )
     other = next((path for path in found if path.suffix != found[0].suffix), None)
     if other:
         raise ValueError(
             f'{folder} holds pictures of several kinds, {found[0].name} and {other.name}: '
-            'convert them, so that all end alike.')
+            'convert them, so that all end alike.'
+        )
     return found
 
 
@@ -77,11 +87,13 @@ def _pair(pictures: list[Path], images: Path, semantic: Path) -> list[tuple[Path
     if missing:
         raise FileNotFoundError(
             f'{len(missing)} of the {len(pictures)} pictures in {images} have no label map, for '
-            f'instance {missing[0]} is missing.')
+            f'instance {missing[0]} is missing.'
+        )
     strays = sorted(set(semantic.rglob('*.png')) - {path for _, path in pairs})
     if strays:
         raise FileNotFoundError(
-            f'{strays[0]} is the label map of a picture that is missing from {images}.')
+            f'{strays[0]} is the label map of a picture that is missing from {images}.'
+        )
     return pairs
 
 
@@ -101,15 +113,18 @@ def _greatest_label(picture: Path, label_map: Path, names: tuple[str, ...]) -> i
     if labels.ndim != 2:
         raise ValueError(
             f'{label_map} is a colour picture: a label map has one channel, whose values are the '
-            'numbers of the classes.')
+            'numbers of the classes.'
+        )
     if labels.shape[::-1] != size:
         raise ValueError(
             f'{label_map} has {labels.shape[1]}x{labels.shape[0]} pixels, but its picture '
-            f'{picture} has {size[0]}x{size[1]}: make them equal.')
+            f'{picture} has {size[0]}x{size[1]}: make them equal.'
+        )
     greatest = int(labels[labels != IGNORED].max(initial=0))
     if greatest >= (len(names) or IGNORED):
         known = f'classes.txt names {len(names)} classes' if names else 'eight bits are the limit'
         raise ValueError(
             f'{label_map} has the value {greatest}, but {known}: values go from 0 to '
-            f'{(len(names) or IGNORED) - 1}, and {IGNORED} marks pixels that are left out.')
+            f'{(len(names) or IGNORED) - 1}, and {IGNORED} marks pixels that are left out.'
+        )
     return greatest

@@ -1,4 +1,5 @@
 """One picture that shows what a model sees."""
+
 from pathlib import Path
 
 import cv2
@@ -35,7 +36,8 @@ def draw_sheet(runner: Runner, path: str | Path) -> None:
         halves = []
         for truth in (True, False):
             visualizer.add_datasample(
-                'sheet', image, sample, draw_gt=truth, draw_pred=not truth, **limits)
+                'sheet', image, sample, draw_gt=truth, draw_pred=not truth, **limits
+            )
             halves.append(visualizer.get_image())
         drawn = np.hstack(halves)
         cells.append(mmcv.imrescale(drawn, CELL_WIDTH / drawn.shape[1], interpolation='lanczos'))
@@ -51,5 +53,5 @@ def _arrange(cells: list[np.ndarray]) -> np.ndarray:
     cells = [mmcv.impad(cell, shape=(height, width), pad_val=white) for cell in cells]
     blank = np.full_like(cells[0], 255)
     cells += [blank] * (-len(cells) % COLUMNS)
-    rows = [np.hstack(cells[i:i + COLUMNS]) for i in range(0, len(cells), COLUMNS)]
+    rows = [np.hstack(cells[i : i + COLUMNS]) for i in range(0, len(cells), COLUMNS)]
     return np.vstack(rows)

@@ -1,4 +1,5 @@
 """The parts of a folder that a config trains, validates and tests on."""
+
 from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
@@ -7,8 +8,9 @@ from .annotations import Annotations, check_same_classes
 from .walk import evaluators, leaf_datasets
 
 
-def read_splits(root: Path, name: str,
-                read: Callable[[Path], Annotations]) -> dict[str, Annotations]:
+def read_splits(
+    root: Path, name: str, read: Callable[[Path], Annotations]
+) -> dict[str, Annotations]:
     """What `read` finds in the annotation files of `root`, called `name` with 'train', 'val' and
     'test' for its '{}'; where there is none to test on, 'test' is 'val'.
 
@@ -33,7 +35,8 @@ def image_prefix(root: Path, found: Annotations) -> str:
     raise FileNotFoundError(
         f'{len(missing)} of the {len(found.file_names)} pictures that {found.path} names are '
         f'missing, for instance {missing[0]}: put them in {root / "images"} or '
-        f'{root / "images" / found.split}.')
+        f'{root / "images" / found.split}.'
+    )
 
 
 def point_at(cfg, split: str, dataset: dict, metric: dict) -> None:

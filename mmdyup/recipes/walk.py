@@ -1,4 +1,5 @@
 """Finding things in a loaded config."""
+
 from collections.abc import Iterator
 
 

@@ -1,4 +1,5 @@
 """What takes ``upsample_cfg`` in MMSegmentation."""
+
 from .dy_fpn import DyFPN
 from .dy_fpn_head import DyFPNHead
 from .dy_segformer_head import DySegformerHead

@@ -37,14 +37,16 @@ class DyFPNHead(FPNHead):
         ValueError: ``upsample_cfg`` names no upsampler, or two levels are not 2× apart.
     """
 
-    def __init__(self, feature_strides: list[int], *, upsample_cfg: dict | None = None,
-                 **kwargs) -> None:
+    def __init__(
+        self, feature_strides: list[int], *, upsample_cfg: dict | None = None, **kwargs
+    ) -> None:
         if any(2 * a != b for a, b in pairwise(feature_strides)):
-            raise ValueError('feature_strides must double from level to level, the finest first, '
-                             f'but they are {list(feature_strides)}.')
+            raise ValueError(
+                'feature_strides must double from level to level, the finest first, '
+                f'but they are {list(feature_strides)}.'
+            )
         super().__init__(feature_strides, **kwargs)
-        self.upsample_cfg = upsample_cfg or dict(type='bilinear',
-                                                 align_corners=self.align_corners)
+        self.upsample_cfg = upsample_cfg or dict(type='bilinear', align_corners=self.align_corners)
         self.upsample_modules = build_steps(self.upsample_cfg, self.channels, self.in_channels)
         for head in self.scale_heads:
             for i in range(1, len(head), 2):
@@ -57,8 +59,9 @@ class DyFPNHead(FPNHead):
         output = self.scale_heads[0](inputs[0])
         for i in range(1, len(inputs)):
             x = inputs[i]
-            for conv, upsampler, fine in zip(self.scale_heads[i][::2], self.upsample_modules[i],
-                                             inputs[:i][::-1], strict=True):
+            for conv, upsampler, fine in zip(
+                self.scale_heads[i][::2], self.upsample_modules[i], inputs[:i][::-1], strict=True
+            ):
                 x = upsample_to(upsampler, conv(x), fine)
             output = output + x
         return self.cls_seg(output)

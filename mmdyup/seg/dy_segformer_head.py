@@ -38,15 +38,18 @@ class DySegformerHead(SegformerHead):
 
     def __init__(self, *, upsample_cfg: dict | None = None, **kwargs) -> None:
         super().__init__(**kwargs)
-        self.upsample_cfg = upsample_cfg or dict(type=self.interpolate_mode,
-                                                 align_corners=self.align_corners)
-        self.upsample_modules = build_steps(self.upsample_cfg, self.channels,
-                                            [self.channels] * len(self.convs))
+        self.upsample_cfg = upsample_cfg or dict(
+            type=self.interpolate_mode, align_corners=self.align_corners
+        )
+        self.upsample_modules = build_steps(
+            self.upsample_cfg, self.channels, [self.channels] * len(self.convs)
+        )
 
     def forward(self, inputs: tuple[Tensor, ...]) -> Tensor:
         """Backbone features, finest first, to logits (N, out_channels, H, W) at the finest."""
-        levels = [conv(x) for conv, x in
-                  zip(self.convs, self._transform_inputs(inputs), strict=True)]
+        levels = [
+            conv(x) for conv, x in zip(self.convs, self._transform_inputs(inputs), strict=True)
+        ]
         upsampled = []
         for i, x in enumerate(levels):
             for upsampler, fine in zip(self.upsample_modules[i], levels[:i][::-1], strict=True):

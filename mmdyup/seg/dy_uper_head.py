@@ -38,17 +38,20 @@ class DyUPerHead(UPerHead):
 
     def __init__(self, *, upsample_cfg: dict | None = None, **kwargs) -> None:
         super().__init__(**kwargs)
-        self.upsample_cfg = upsample_cfg or dict(type='bilinear',
-                                                 align_corners=self.align_corners)
-        self.upsample_modules = build_top_down(self.upsample_cfg, self.channels,
-                                               len(self.in_channels))
+        self.upsample_cfg = upsample_cfg or dict(type='bilinear', align_corners=self.align_corners)
+        self.upsample_modules = build_top_down(
+            self.upsample_cfg, self.channels, len(self.in_channels)
+        )
 
     def _forward_feature(self, inputs: tuple[Tensor, ...]) -> Tensor:
         inputs = self._transform_inputs(inputs)
         laterals = [conv(x) for conv, x in zip(self.lateral_convs, inputs[:-1], strict=True)]
-        *merged, coarsest = merge_top_down([*laterals, self.psp_forward(inputs)],
-                                           self.upsample_modules)
+        *merged, coarsest = merge_top_down(
+            [*laterals, self.psp_forward(inputs)], self.upsample_modules
+        )
         finest, *others = [conv(x) for conv, x in zip(self.fpn_convs, merged, strict=True)]
-        resized = [resize(x, size=finest.shape[-2:], mode='bilinear',
-                          align_corners=self.align_corners) for x in (*others, coarsest)]
+        resized = [
+            resize(x, size=finest.shape[-2:], mode='bilinear', align_corners=self.align_corners)
+            for x in (*others, coarsest)
+        ]
         return self.fpn_bottleneck(torch.cat((finest, *resized), dim=1))

@@ -10,6 +10,15 @@ from .reassembly import ReassemblyUpsampler
 from .sapa import SAPA
 
 __all__ = [
-    'CARAFE', 'DLU', 'DySample', 'FADE', 'PlainUpsampler', 'ReassemblyUpsampler', 'SAPA',
-    'Upsampler', 'build_upsampler', 'find_upsampler', 'upsample_to'
+    'CARAFE',
+    'DLU',
+    'DySample',
+    'FADE',
+    'PlainUpsampler',
+    'ReassemblyUpsampler',
+    'SAPA',
+    'Upsampler',
+    'build_upsampler',
+    'find_upsampler',
+    'upsample_to',
 ]

@@ -25,8 +25,9 @@ class Upsampler(BaseModule):
     #: Whether :meth:`forward` needs ``guide``, the feature of the finer level.
     guided = False
 
-    def __init__(self, in_channels: int, scale_factor: int = 2,
-                 init_cfg: dict | list | None = None) -> None:
+    def __init__(
+        self, in_channels: int, scale_factor: int = 2, init_cfg: dict | list | None = None
+    ) -> None:
         super().__init__(init_cfg)
         check_positive_int('in_channels', in_channels)
         check_positive_int('scale_factor', scale_factor)

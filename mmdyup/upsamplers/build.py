@@ -6,8 +6,9 @@ from .base import Upsampler
 from .plain import PLAIN_TYPES, PlainUpsampler
 
 
-def build_upsampler(cfg: dict, in_channels: int, scale_factor: int = 2,
-                    guide_channels: int | None = None) -> Upsampler:
+def build_upsampler(
+    cfg: dict, in_channels: int, scale_factor: int = 2, guide_channels: int | None = None
+) -> Upsampler:
     """Builds the upsampler that a config names.
 
     Args:
@@ -42,8 +43,9 @@ def find_upsampler(cfg: dict) -> tuple[type[Upsampler], dict]:
         ValueError: ``type`` is missing or unknown.
     """
     if not isinstance(cfg, dict):
-        raise TypeError("upsample_cfg must be a dict such as dict(type='DySample'), but it is "
-                        f'{cfg!r}.')
+        raise TypeError(
+            f"upsample_cfg must be a dict such as dict(type='DySample'), but it is {cfg!r}."
+        )
     if 'type' not in cfg:
         raise ValueError(f"upsample_cfg needs a 'type', one of {_choices()}, but it is {cfg}.")
     if cfg['type'] in PLAIN_TYPES:
@@ -52,12 +54,16 @@ def find_upsampler(cfg: dict) -> tuple[type[Upsampler], dict]:
     name = own.pop('type')
     cls = name if inspect.isclass(name) else MODELS.get(name)
     if not (inspect.isclass(cls) and issubclass(cls, Upsampler)):
-        raise ValueError(f'There is no upsampler {name!r}; upsample_cfg.type must be one of '
-                         f'{_choices()}.')
+        raise ValueError(
+            f'There is no upsampler {name!r}; upsample_cfg.type must be one of {_choices()}.'
+        )
     return cls, own
 
 
 def _choices() -> str:
-    ours = {name for name, cls in MODELS.module_dict.items()
-            if inspect.isclass(cls) and issubclass(cls, Upsampler)}
+    ours = {
+        name
+        for name, cls in MODELS.module_dict.items()
+        if inspect.isclass(cls) and issubclass(cls, Upsampler)
+    }
     return ', '.join((*sorted(ours), *PLAIN_TYPES))

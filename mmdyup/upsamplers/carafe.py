@@ -18,8 +18,9 @@ class CARAFE(CompressedReassembly):
     """
 
     def add_encoders(self) -> None:
-        self.content_encoder = self.encoder(self.up_group * self.up_kernel**2 *
-                                            self.scale_factor**2)
+        self.content_encoder = self.encoder(
+            self.up_group * self.up_kernel**2 * self.scale_factor**2
+        )
 
     def reset_parameters(self) -> None:
         xavier_init(self.channel_compressor, distribution='uniform')

@@ -25,10 +25,18 @@ class CompressedReassembly(ReassemblyUpsampler):
         ValueError: A kernel size is even, or the groups do not divide C.
     """
 
-    def __init__(self, in_channels: int, scale_factor: int = 2, up_kernel: int = 5,
-                 up_group: int = 1, encoder_kernel: int = 3, encoder_dilation: int = 1,
-                 compressed_channels: int = 64, backend: str = 'auto',
-                 init_cfg: dict | list | None = None) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        scale_factor: int = 2,
+        up_kernel: int = 5,
+        up_group: int = 1,
+        encoder_kernel: int = 3,
+        encoder_dilation: int = 1,
+        compressed_channels: int = 64,
+        backend: str = 'auto',
+        init_cfg: dict | list | None = None,
+    ) -> None:
         super().__init__(in_channels, scale_factor, up_kernel, up_group, backend, init_cfg)
         check_odd('encoder_kernel', encoder_kernel)
         check_positive_int('encoder_dilation', encoder_dilation)
@@ -45,9 +53,13 @@ class CompressedReassembly(ReassemblyUpsampler):
 
     def encoder(self, out_channels: int) -> nn.Conv2d:
         """A convolution over the compressed feature that keeps its size."""
-        return nn.Conv2d(self.channel_compressor.out_channels, out_channels, self.encoder_kernel,
-                         padding=(self.encoder_kernel - 1) * self.encoder_dilation // 2,
-                         dilation=self.encoder_dilation)
+        return nn.Conv2d(
+            self.channel_compressor.out_channels,
+            out_channels,
+            self.encoder_kernel,
+            padding=(self.encoder_kernel - 1) * self.encoder_dilation // 2,
+            dilation=self.encoder_dilation,
+        )
 
     def forward(self, x: Tensor, guide: Tensor | None = None) -> Tensor:
         """(N, C, H, W) to (N, C, sH, sW), in the dtype and memory format of ``x``."""

@@ -31,13 +31,16 @@ class DLU(CompressedReassembly):
     def kernel_space(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Small kernels (N, G·k², H, W) that sum to one, and offsets (N, 2G, sH, sW)."""
         z = self.channel_compressor(x)
-        return (softmax_kernels(self.kernel_space_generator(z), self.up_group),
-                pixel_shuffle(self.conv_offset(z), self.scale_factor))
+        return (
+            softmax_kernels(self.kernel_space_generator(z), self.up_group),
+            pixel_shuffle(self.conv_offset(z), self.scale_factor),
+        )
 
     def kernels(self, x: Tensor) -> Tensor:
         return expand_kernels(*self.kernel_space(x), self.scale_factor, self.up_group)
 
     def forward(self, x: Tensor, guide: Tensor | None = None) -> Tensor:
         """(N, C, H, W) to (N, C, sH, sW), in the dtype and memory format of ``x``."""
-        return expand_and_reassemble(x, *self.kernel_space(x), self.scale_factor, self.up_group,
-                                     self.backend)
+        return expand_and_reassemble(
+            x, *self.kernel_space(x), self.scale_factor, self.up_group, self.backend
+        )

@@ -51,16 +51,25 @@ class DySample(Upsampler):
             ``dyscope`` are both asked for.
     """
 
-    def __init__(self, in_channels: int, scale_factor: int = 2, style: str = 'lp',
-                 groups: int = 4, dyscope: bool = False, learnable_scope: bool = False,
-                 content_encoder: bool = False, gate: bool = False,
-                 init_cfg: dict | list | None = None) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        scale_factor: int = 2,
+        style: str = 'lp',
+        groups: int = 4,
+        dyscope: bool = False,
+        learnable_scope: bool = False,
+        content_encoder: bool = False,
+        gate: bool = False,
+        init_cfg: dict | list | None = None,
+    ) -> None:
         super().__init__(in_channels, scale_factor, init_cfg)
         if style not in ('lp', 'pl'):
             raise ValueError(f"style must be 'lp' or 'pl', but it is {style!r}.")
         if dyscope and learnable_scope:
-            raise ValueError('dyscope and learnable_scope are two ways to scale the offsets; '
-                             'choose one of them.')
+            raise ValueError(
+                'dyscope and learnable_scope are two ways to scale the offsets; choose one of them.'
+            )
         check_divides('groups', groups, in_channels)
         self.style = style
         self.groups = groups
@@ -79,13 +88,20 @@ class DySample(Upsampler):
 
     def _content_encoder(self) -> nn.Module:
         hidden = max(self.in_channels // 2, 16)
-        return nn.Sequential(nn.Conv2d(self.in_channels, hidden, 1), nn.ReLU(inplace=True),
-                             nn.Conv2d(hidden, self.in_channels, 3, padding=1))
+        return nn.Sequential(
+            nn.Conv2d(self.in_channels, hidden, 1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(hidden, self.in_channels, 3, padding=1),
+        )
 
     def _gate(self) -> nn.Module:
         hidden = max(self.in_channels // 4, 8)
-        return nn.Sequential(nn.Conv2d(self.in_channels, hidden, 1), nn.ReLU(inplace=True),
-                             nn.Conv2d(hidden, 1, 1), nn.Sigmoid())
+        return nn.Sequential(
+            nn.Conv2d(self.in_channels, hidden, 1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(hidden, 1, 1),
+            nn.Sigmoid(),
+        )
 
     def reset_parameters(self) -> None:
         normal_init(self.offset, std=0.001)
@@ -100,12 +116,15 @@ class DySample(Upsampler):
     def forward(self, x: Tensor, guide: Tensor | None = None) -> Tensor:
         """(N, C, H, W) to (N, C, sH, sW), in the dtype and memory format of ``x``."""
         offset, scope = self._offset_and_scope(x)
-        y = point_sample(x, offset, self.scale_factor, self.groups, scale=scope,
-                         start=self.init_pos)
+        y = point_sample(
+            x, offset, self.scale_factor, self.groups, scale=scope, start=self.init_pos
+        )
         if self.gate is None:
             return y
-        bilinear, gate = (F.interpolate(z, scale_factor=self.scale_factor, mode='bilinear',
-                                        align_corners=False) for z in (x, self.gate(x)))
+        bilinear, gate = (
+            F.interpolate(z, scale_factor=self.scale_factor, mode='bilinear', align_corners=False)
+            for z in (x, self.gate(x))
+        )
         return torch.lerp(bilinear, y, gate.to(y.dtype))
 
     def offsets(self, x: Tensor) -> Tensor:

@@ -35,20 +35,38 @@ class FADE(GuidedReassembly):
         ValueError: The kernel size is even, or a gate meets a guide of other channels.
     """
 
-    def __init__(self, in_channels: int, scale_factor: int = 2, guide_channels: int | None = None,
-                 up_kernel: int = 5, compressed_channels: int = 64, gate: bool = True,
-                 lite: bool = False, backend: str = 'auto',
-                 init_cfg: dict | list | None = None) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        scale_factor: int = 2,
+        guide_channels: int | None = None,
+        up_kernel: int = 5,
+        compressed_channels: int = 64,
+        gate: bool = True,
+        lite: bool = False,
+        backend: str = 'auto',
+        init_cfg: dict | list | None = None,
+    ) -> None:
         super().__init__(in_channels, scale_factor, guide_channels, up_kernel, backend, init_cfg)
         check_positive_int('compressed_channels', compressed_channels)
         if gate and self.guide_channels != in_channels:
-            raise ValueError(f'FADE blends its guide of {self.guide_channels} channels into a '
-                             f'feature of {in_channels} by a gate, for which these must be equal; '
-                             'set gate=False.')
-        self.ker_generator = SemiShift(in_channels, self.guide_channels, scale_factor, up_kernel,
-                                       None if lite else compressed_channels)
-        self.gate_generator = nn.Sequential(OrderedDict(
-            conv=nn.Conv2d(in_channels, 1, 1), sigmoid=nn.Sigmoid())) if gate else None
+            raise ValueError(
+                f'FADE blends its guide of {self.guide_channels} channels into a '
+                f'feature of {in_channels} by a gate, for which these must be equal; '
+                'set gate=False.'
+            )
+        self.ker_generator = SemiShift(
+            in_channels,
+            self.guide_channels,
+            scale_factor,
+            up_kernel,
+            None if lite else compressed_channels,
+        )
+        self.gate_generator = (
+            nn.Sequential(OrderedDict(conv=nn.Conv2d(in_channels, 1, 1), sigmoid=nn.Sigmoid()))
+            if gate
+            else None
+        )
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -80,8 +98,14 @@ class SemiShift(nn.Module):
             depthwise, as in FADE-Lite.
     """
 
-    def __init__(self, in_channels: int, guide_channels: int, scale_factor: int, kernel_size: int,
-                 compressed_channels: int | None) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        guide_channels: int,
+        scale_factor: int,
+        kernel_size: int,
+        compressed_channels: int | None,
+    ) -> None:
         super().__init__()
         self.scale_factor = scale_factor
         out_channels = kernel_size**2
@@ -89,8 +113,9 @@ class SemiShift(nn.Module):
         compressed_channels = compressed_channels or out_channels
         self.compressor_en = nn.Conv2d(guide_channels, compressed_channels, 1)
         self.compressor_de = nn.Conv2d(in_channels, compressed_channels, 1, bias=False)
-        self.content_encoder = nn.Conv2d(compressed_channels, out_channels, 3, padding=1,
-                                         groups=groups)
+        self.content_encoder = nn.Conv2d(
+            compressed_channels, out_channels, 3, padding=1, groups=groups
+        )
 
     def forward(self, x: Tensor, guide: Tensor) -> Tensor:
         """(N, C, H, W) and (N, Cf, sH, sW) to (N, k², sH, sW), float32 at least."""

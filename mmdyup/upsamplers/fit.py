@@ -27,11 +27,13 @@ def upsample_to(upsampler: Upsampler, x: Tensor, fine: Tensor) -> Tensor:
     s = upsampler.scale_factor
     size = fine.shape[-2:]
     if any(abs(s * a - b) >= s for a, b in zip(x.shape[-2:], size, strict=True)):
-        raise ValueError(f'The levels {tuple(x.shape[-2:])} and {tuple(size)} are not {s} times '
-                         'apart; choose backbone outputs whose strides are.')
+        raise ValueError(
+            f'The levels {tuple(x.shape[-2:])} and {tuple(size)} are not {s} times '
+            'apart; choose backbone outputs whose strides are.'
+        )
     y = upsampler(x, _guide(fine, x, s) if upsampler.guided else None)
     if y.shape[-2] >= size[0] and y.shape[-1] >= size[1]:
-        return y[..., :size[0], :size[1]]
+        return y[..., : size[0], : size[1]]
     return F.interpolate(y, size=size, mode='nearest')
 
 

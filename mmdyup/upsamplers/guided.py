@@ -24,9 +24,15 @@ class GuidedReassembly(ReassemblyUpsampler):
 
     guided = True
 
-    def __init__(self, in_channels: int, scale_factor: int = 2, guide_channels: int | None = None,
-                 up_kernel: int = 5, backend: str = 'auto',
-                 init_cfg: dict | list | None = None) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        scale_factor: int = 2,
+        guide_channels: int | None = None,
+        up_kernel: int = 5,
+        backend: str = 'auto',
+        init_cfg: dict | list | None = None,
+    ) -> None:
         super().__init__(in_channels, scale_factor, up_kernel, backend=backend, init_cfg=init_cfg)
         self.guide_channels = in_channels if guide_channels is None else guide_channels
         check_positive_int('guide_channels', self.guide_channels)
@@ -50,13 +56,19 @@ class GuidedReassembly(ReassemblyUpsampler):
     def _check_guide(self, x: Tensor, guide: Tensor | None) -> None:
         name = type(self).__name__
         if guide is None:
-            raise ValueError(f'{name} needs the finer feature as its guide: call it with (x, '
-                             'guide), or choose an upsampler that is not guided.')
+            raise ValueError(
+                f'{name} needs the finer feature as its guide: call it with (x, '
+                'guide), or choose an upsampler that is not guided.'
+            )
         n, _, h, w = x.shape
         s = self.scale_factor
-        check_shape('guide', guide, (n, self.guide_channels, s * h, s * w),
-                    f'the finer feature, {s} times the size of x, for {name} with guide_channels='
-                    f'{self.guide_channels}')
+        check_shape(
+            'guide',
+            guide,
+            (n, self.guide_channels, s * h, s * w),
+            f'the finer feature, {s} times the size of x, for {name} with guide_channels='
+            f'{self.guide_channels}',
+        )
         check_same_device(x, guide=guide)
 
     def extra_repr(self) -> str:

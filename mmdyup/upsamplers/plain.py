@@ -27,8 +27,7 @@ class PlainUpsampler(Upsampler):
         **layer_cfg: Passed to the layer, over the arguments above.
     """
 
-    def __init__(self, in_channels: int, scale_factor: int = 2, *, type: str,
-                 **layer_cfg) -> None:
+    def __init__(self, in_channels: int, scale_factor: int = 2, *, type: str, **layer_cfg) -> None:
         super().__init__(in_channels, scale_factor)
         cfg = _layer_cfg(type, in_channels, scale_factor)
         self.layer = build_upsample_layer({**cfg, **layer_cfg, 'type': type})
@@ -48,8 +47,14 @@ class PlainUpsampler(Upsampler):
 def _layer_cfg(type: str, c: int, s: int) -> dict:
     if type == 'deconv':
         # the smallest odd kernel that leaves no gap between the strides
-        return dict(in_channels=c, out_channels=c, kernel_size=2 * s - 1, stride=s,
-                    padding=s - 1, output_padding=s - 1)
+        return dict(
+            in_channels=c,
+            out_channels=c,
+            kernel_size=2 * s - 1,
+            stride=s,
+            padding=s - 1,
+            output_padding=s - 1,
+        )
     if type == 'pixel_shuffle':
         return dict(in_channels=c, out_channels=c, scale_factor=s, upsample_kernel=3)
     if type == 'carafe':

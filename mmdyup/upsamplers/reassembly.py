@@ -24,9 +24,15 @@ class ReassemblyUpsampler(Upsampler):
         ValueError: The kernel size is even, or the groups do not divide C.
     """
 
-    def __init__(self, in_channels: int, scale_factor: int = 2, up_kernel: int = 5,
-                 up_group: int = 1, backend: str = 'auto',
-                 init_cfg: dict | list | None = None) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        scale_factor: int = 2,
+        up_kernel: int = 5,
+        up_group: int = 1,
+        backend: str = 'auto',
+        init_cfg: dict | list | None = None,
+    ) -> None:
         super().__init__(in_channels, scale_factor, init_cfg)
         check_odd('up_kernel', up_kernel)
         check_divides('up_group', up_group, in_channels)
@@ -44,8 +50,9 @@ class ReassemblyUpsampler(Upsampler):
 
     def reassemble(self, x: Tensor, *others: Tensor) -> Tensor:
         """``x`` upsampled by the kernels that are made of it and ``others``."""
-        return carafe(x, self.logits(x, *others), self.up_group, self.scale_factor, self.backend,
-                      softmax=True)
+        return carafe(
+            x, self.logits(x, *others), self.up_group, self.scale_factor, self.backend, softmax=True
+        )
 
     def extra_repr(self) -> str:
         return f'{super().extra_repr()}, up_kernel={self.up_kernel}, up_group={self.up_group}'

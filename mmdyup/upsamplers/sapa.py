@@ -33,16 +33,26 @@ class SAPA(GuidedReassembly):
         ValueError: The kernel size is even, or channels are no multiple of 32.
     """
 
-    def __init__(self, in_channels: int, scale_factor: int = 2, guide_channels: int | None = None,
-                 up_kernel: int = 5, embed_channels: int = 32, backend: str = 'auto',
-                 init_cfg: dict | list | None = None) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        scale_factor: int = 2,
+        guide_channels: int | None = None,
+        up_kernel: int = 5,
+        embed_channels: int = 32,
+        backend: str = 'auto',
+        init_cfg: dict | list | None = None,
+    ) -> None:
         super().__init__(in_channels, scale_factor, guide_channels, up_kernel, backend, init_cfg)
         check_positive_int('embed_channels', embed_channels)
-        for name, channels in dict(in_channels=in_channels,
-                                   guide_channels=self.guide_channels).items():
+        for name, channels in dict(
+            in_channels=in_channels, guide_channels=self.guide_channels
+        ).items():
             if channels % _NORM_GROUPS:
-                raise ValueError(f'SAPA normalizes {_NORM_GROUPS} groups of channels, so {name} '
-                                 f'must be a multiple of {_NORM_GROUPS}, but it is {channels}.')
+                raise ValueError(
+                    f'SAPA normalizes {_NORM_GROUPS} groups of channels, so {name} '
+                    f'must be a multiple of {_NORM_GROUPS}, but it is {channels}.'
+                )
         # the authors' names: y is the finer feature
         self.norm_y = _GroupNorm(_NORM_GROUPS, self.guide_channels)
         self.norm_x = _GroupNorm(_NORM_GROUPS, in_channels)
@@ -59,8 +69,9 @@ class SAPA(GuidedReassembly):
     def logits(self, x: Tensor, guide: Tensor) -> Tensor:
         query, key = self.q(self.norm_y(guide)), self.k(self.norm_x(x))
         # scores in half precision would be off by percents of a kernel's weight
-        return neighborhood_scores(query.to(compute_dtype(query)), key, self.up_kernel,
-                                   self.scale_factor)
+        return neighborhood_scores(
+            query.to(compute_dtype(query)), key, self.up_kernel, self.scale_factor
+        )
 
 
 class _GroupNorm(nn.GroupNorm):

@@ -1,4 +1,5 @@
 """What newer PyTorch and the continuation's package names break in the stack, mended."""
+
 import sys
 from pathlib import Path
 
@@ -38,19 +39,28 @@ def allow_history_in_checkpoints() -> None:
         return
     reconstruct = np.zeros(0).__reduce__()[0]
     scalar = np.float64(0).__reduce__()[0]
-    torch.serialization.add_safe_globals([
-        HistoryBuffer, np.ndarray, np.dtype,
-        *(type(np.dtype(name)) for name in ('float64', 'float32', 'int64', 'int32')),
-        # checkpoints written under numpy 1 and 2 name the same functions differently
-        *((function, f'numpy.{core}.multiarray.{function.__name__}')
-          for function in (reconstruct, scalar) for core in ('core', '_core')),
-        (_history_method, 'builtins.getattr'),
-    ])
+    torch.serialization.add_safe_globals(
+        [
+            HistoryBuffer,
+            np.ndarray,
+            np.dtype,
+            *(type(np.dtype(name)) for name in ('float64', 'float32', 'int64', 'int32')),
+            # checkpoints written under numpy 1 and 2 name the same functions differently
+            *(
+                (function, f'numpy.{core}.multiarray.{function.__name__}')
+                for function in (reconstruct, scalar)
+                for core in ('core', '_core')
+            ),
+            (_history_method, 'builtins.getattr'),
+        ]
+    )
 
 
 def _history_method(owner: type, name: str) -> object:
     """Stands for ``getattr`` in a checkpoint, where only a buffer's own statistics need it."""
     if owner is not HistoryBuffer or name not in ('min', 'max', 'current', 'mean'):
-        raise ValueError(f'The checkpoint asks for {name!r} of {owner!r}, which training with '
-                         'mmengine does not write; do not load it unless you trust its source.')
+        raise ValueError(
+            f'The checkpoint asks for {name!r} of {owner!r}, which training with '
+            'mmengine does not write; do not load it unless you trust its source.'
+        )
     return getattr(owner, name)

@@ -10,8 +10,8 @@ from mmdyup.benchmark.spread import Spread, ratios, spread
 class FakeClock:
     """Every sample costs ``seconds[name]`` on a machine that becomes slower all the time."""
 
-    def __init__(self, seconds, drift=1.):
-        self.seconds, self.drift, self.speed, self.log = seconds, drift, 1., []
+    def __init__(self, seconds, drift=1.0):
+        self.seconds, self.drift, self.speed, self.log = seconds, drift, 1.0, []
 
     def __call__(self, call, times):
         name = call()
@@ -23,8 +23,12 @@ class FakeClock:
 def test_all_take_turns_in_every_round():
     fake = FakeClock(dict(a=1, b=2, c=3))
     rounds = []
-    samples = interleave({name: lambda name=name: name for name in 'abc'}, 3, fake,
-                         lambda: rounds.append(len(fake.log)))
+    samples = interleave(
+        {name: lambda name=name: name for name in 'abc'},
+        3,
+        fake,
+        lambda: rounds.append(len(fake.log)),
+    )
     assert [name for name, _ in fake.log] == list('aabbcc' + 'abc' * 3)
     assert rounds == [9, 12, 15]
     assert samples == dict(a=[1] * 3, b=[2] * 3, c=[3] * 3)

@@ -7,12 +7,22 @@ from mmdyup.ops import backends
 
 # at C = 256 and 2×; the papers' counts, those of DySample with biases
 PARAMETERS = {
-    'nearest': 0, 'bilinear': 0, 'deconv': 256 * 256 * 9 + 256,
-    'pixel_shuffle': 4 * (256 * 256 * 9 + 256), 'carafe': 74_148, 'dlu': 35_489,
-    'fade': 47_514, 'sapa': 17_472,
-    'dysample': 8_192 + 32, 'dysample_plus': 16_384 + 32, 'dysample_s': 1_024 + 16,
-    'dysample_s_plus': 2_048 + 16, 'dysample_grid_sample': 8_192 + 32, 'point_sample': 0,
-    'reassembly': 0, 'reassembly_unfold': 0,
+    'nearest': 0,
+    'bilinear': 0,
+    'deconv': 256 * 256 * 9 + 256,
+    'pixel_shuffle': 4 * (256 * 256 * 9 + 256),
+    'carafe': 74_148,
+    'dlu': 35_489,
+    'fade': 47_514,
+    'sapa': 17_472,
+    'dysample': 8_192 + 32,
+    'dysample_plus': 16_384 + 32,
+    'dysample_s': 1_024 + 16,
+    'dysample_s_plus': 2_048 + 16,
+    'dysample_grid_sample': 8_192 + 32,
+    'point_sample': 0,
+    'reassembly': 0,
+    'reassembly_unfold': 0,
 }
 NATIVE = {'point_sample_native', 'reassembly_native'}
 
@@ -30,8 +40,10 @@ def test_rows_of_a_cpu_are_all_but_mmcvs_and_no_way_comes_twice(built, monkeypat
     assert set(ROWS) - set(PARAMETERS) - NATIVE == {'reassembly_mmcv'}
 
 
-@pytest.mark.parametrize('dtype, layout', [('float32', 'contiguous'), ('bfloat16', 'channels_last'),
-                                           ('float64', 'channels_last')])
+@pytest.mark.parametrize(
+    'dtype, layout',
+    [('float32', 'contiguous'), ('bfloat16', 'channels_last'), ('float64', 'channels_last')],
+)
 @pytest.mark.parametrize('ratio', [1, 2, 3])
 def test_every_row_upsamples(dtype, layout, ratio, device):
     case = Case(288, 4, 3, ratio, batch=2, dtype=dtype, layout=layout, device=device)
@@ -50,17 +62,17 @@ def test_the_feature_has_the_layout():
 
 def test_given_kernels_sum_to_one_and_given_offsets_stand_around_the_start():
     case = Case(8, 40, 40, dtype='float64')
-    kernels, = build('reassembly', case).extras()
+    (kernels,) = build('reassembly', case).extras()
     assert kernels.shape == (1, 25, 80, 80)
     torch.testing.assert_close(kernels.sum(1), torch.ones(1, 80, 80, dtype=torch.float64))
-    offsets, = build('point_sample', case).extras()
+    (offsets,) = build('point_sample', case).extras()
     assert offsets.shape == (1, 32, 40, 40)
     # place 0 of a cell at 2×: a quarter of a pixel to the left
     assert offsets[0, 0].mean() == pytest.approx(-0.25, abs=0.05)
 
 
 def test_the_guide_lies_at_the_upsampled_size():
-    guide, = build('fade', Case(8, 4, 3, 3, batch=2, dtype='float64')).extras()
+    (guide,) = build('fade', Case(8, 4, 3, 3, batch=2, dtype='float64')).extras()
     assert guide.shape == (2, 8, 12, 9) and guide.dtype == torch.float64
 
 
@@ -74,8 +86,11 @@ def test_a_compiled_row_is_the_same_row():
 def test_errors():
     with pytest.raises(ValueError, match='There is no row dysampel; choose from nearest, .*'):
         build('dysampel', Case(8, 4, 4))
-    with pytest.raises(ValueError, match=r'row dysample .*6×4×4 at 2×.* must divide the 6 channels '
-                       r'evenly; .*--rows\.$'):
+    with pytest.raises(
+        ValueError,
+        match=r'row dysample .*6×4×4 at 2×.* must divide the 6 channels '
+        r'evenly; .*--rows\.$',
+    ):
         build('dysample', Case(6, 4, 4))
     with pytest.raises(ValueError, match='row reassembly_mmcv .*CUDA code only'):
         build('reassembly_mmcv', Case(8, 4, 4))

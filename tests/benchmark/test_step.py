@@ -20,7 +20,7 @@ def test_forward_keeps_no_graph():
 def test_forward_and_backward_gives_every_gradient():
     for name in ('dysample_plus', 'carafe', 'reassembly', 'point_sample'):
         subject = build(name, CASE)
-        inputs, = Features(CASE).sets(subject)
+        (inputs,) = Features(CASE).sets(subject)
         grad = CASE.high(8)
         y, *found = Step(subject, 'forward_backward', [inputs], grad)()
         (subject.run(*inputs) * grad).sum().backward()

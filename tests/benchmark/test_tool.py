@@ -1,4 +1,5 @@
 """tools/benchmark.py as a person uses it."""
+
 import importlib.util
 import itertools
 import json
@@ -75,8 +76,10 @@ def test_a_tiny_run(capsys):
 def test_a_sweep(capsys):
     main(['--size', '32x8x8', '--rounds', '1', '--device', 'cpu', '--sweep', '--out', 'out'])
     data = json.loads(Path('out/sweep.json').read_text())
-    found = {(sweep['row'], sweep['axis']): [entry['linear'] for entry in sweep['entries']]
-             for sweep in data['sweeps']}
+    found = {
+        (sweep['row'], sweep['axis']): [entry['linear'] for entry in sweep['entries']]
+        for sweep in data['sweeps']
+    }
     for row in ('reassembly', 'dysample'):
         assert found[row, 'H·W'] == [1, 4, 16]
         assert found[row, 'C'] == [1, 2, 4, 8]
@@ -96,13 +99,14 @@ def test_a_sweep_has_as_many_flops_as_it_says():
 def refuses(case, error):
     def run(x):
         raise error
+
     return Subject(run, 0)
 
 
 def test_a_row_that_cannot_run_is_left_out_with_its_reason(monkeypatch):
     monkeypatch.setitem(ROWS, 'dlu', partial(refuses, error=NotImplementedError('no code\nat all')))
     main([*TINY, '--rows', 'dlu', 'nearest', '--out', 'out'])
-    table, = json.loads(Path('out/benchmark.json').read_text())['tables']
+    (table,) = json.loads(Path('out/benchmark.json').read_text())['tables']
     assert [row['name'] for row in table['rows']] == ['bilinear', 'nearest']
     assert table['left_out'] == {'dlu': 'NotImplementedError: no code'}
     message = sentence('--rows', 'nearest', '--baseline', 'dlu')
@@ -128,7 +132,7 @@ def test_no_cuda():
 
 
 def test_the_papers_case_is_the_default():
-    case, = cases_of(args('--device', 'cpu'))
+    (case,) = cases_of(args('--device', 'cpu'))
     assert case == Case(256, 120, 120, 2, 1, 'float32', 'contiguous', 'cpu')
     quick = args('--quick')
     assert cases_of(quick)[0].cells < case.cells and rounds_of(quick) < rounds_of(args())
@@ -137,17 +141,34 @@ def test_the_papers_case_is_the_default():
 
 
 def test_every_combination_is_a_case():
-    found = cases_of(args('--size', '8x2x2', '8x4x4', '--ratio', '2', '4', '--dtype', 'float32',
-                          'bfloat16', '--layout', 'contiguous', 'channels_last'))
+    found = cases_of(
+        args(
+            '--size',
+            '8x2x2',
+            '8x4x4',
+            '--ratio',
+            '2',
+            '4',
+            '--dtype',
+            'float32',
+            'bfloat16',
+            '--layout',
+            'contiguous',
+            'channels_last',
+        )
+    )
     combinations = {(case.height, case.ratio, case.dtype, case.layout) for case in found}
-    assert len(found) == 16 and combinations == set(itertools.product(
-        (2, 4), (2, 4), ('float32', 'bfloat16'), ('contiguous', 'channels_last')))
+    assert len(found) == 16 and combinations == set(
+        itertools.product((2, 4), (2, 4), ('float32', 'bfloat16'), ('contiguous', 'channels_last'))
+    )
 
 
 def test_compiled_rows():
     case = Case(8, 4, 4)
     assert rows_of(args('--rows', 'dlu', '--compile', '--baseline', 'dlu:compiled'), case) == [
-        'dlu', 'dlu:compiled']
+        'dlu',
+        'dlu:compiled',
+    ]
     assert rows_of(args('--rows', 'dlu', 'dlu'), case) == ['bilinear', 'dlu']
     with pytest.raises(ValueError, match='no row linear:compiled'):
         rows_of(args('--rows', 'linear:compiled'), case)
@@ -160,6 +181,6 @@ def test_one_graph_or_not_at_all(monkeypatch):
 
     monkeypatch.setitem(ROWS, 'dlu', lambda case: Subject(breaks, 0))
     main([*TINY, '--rows', 'dlu', 'dlu:compiled', '--out', 'out'])
-    table, = json.loads(Path('out/benchmark.json').read_text())['tables']
+    (table,) = json.loads(Path('out/benchmark.json').read_text())['tables']
     assert [row['name'] for row in table['rows']] == ['bilinear', 'dlu']
     assert list(table['left_out']) == ['dlu:compiled']

@@ -1,4 +1,5 @@
 """The files of the Shapes data set against each other and against the pictures."""
+
 import functools
 import hashlib
 import json
@@ -24,13 +25,15 @@ SMALL = dict(num_train=3, num_val=2, size=96)
 
 @pytest.fixture(scope='module')
 def root(tmp_path_factory):
-    return generate_shapes(
-        tmp_path_factory.mktemp('data') / 'shapes', num_train=14, num_val=4)
+    return generate_shapes(tmp_path_factory.mktemp('data') / 'shapes', num_train=14, num_val=4)
 
 
 def hashes(folder):
-    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-            for path in folder.rglob('*') if path.is_file()}
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob('*')
+        if path.is_file()
+    }
 
 
 def pictures(root):
@@ -83,8 +86,16 @@ def test_depth_is_the_distance_below_the_polygons_edge(name):
 
 def test_layout(root):
     assert {path.name for path in root.iterdir()} == {
-        'train.json', 'val.json', 'images', 'semantic', 'classes.txt',
-        'panoptic_train.json', 'panoptic_val.json', 'panoptic', 'shapes.json'}
+        'train.json',
+        'val.json',
+        'images',
+        'semantic',
+        'classes.txt',
+        'panoptic_train.json',
+        'panoptic_val.json',
+        'panoptic',
+        'shapes.json',
+    }
     for kind in ('images', 'semantic', 'panoptic'):
         assert len(list((root / kind / 'train').glob('*.png'))) == 14
         assert len(list((root / kind / 'val').glob('*.png'))) == 4
@@ -122,9 +133,8 @@ def test_masks_are_the_panoptic_map(root):
         things = {one['id'] for one in content['categories'] if one['isthing']}
         labels = {one['id']: one['name'] for one in content['categories']}
         names = (root / 'classes.txt').read_text().split()
-        annotation, = (one for one in content['annotations'] if one['image_id'] == image['id'])
-        blue, green, red = np.moveaxis(
-            read(root, 'panoptic', split, annotation).astype(int), -1, 0)
+        (annotation,) = (one for one in content['annotations'] if one['image_id'] == image['id'])
+        blue, green, red = np.moveaxis(read(root, 'panoptic', split, annotation).astype(int), -1, 0)
         ids = red + 256 * green + 65536 * blue
         segments = annotation['segments_info']
         assert sorted(one['id'] for one in segments) == np.unique(ids).tolist()
@@ -134,10 +144,12 @@ def test_masks_are_the_panoptic_map(root):
             assert one['area'] == mask.sum()
             assert one['bbox'] == tight_box(mask)
             assert {names[value] for value in np.unique(semantic[mask])} == {
-                labels[one['category_id']]}
+                labels[one['category_id']]
+            }
         of_things = [ids == one['id'] for one in segments if one['category_id'] in things]
         assert sorted(mask.tobytes() for mask in of_things) == sorted(
-            mask.tobytes() for mask in masks)
+            mask.tobytes() for mask in masks
+        )
 
 
 def test_the_picture_shows_what_the_masks_say(root):
@@ -165,7 +177,8 @@ def silhouettes(root):
     for _, _, found, masks in pictures(root):
         for one, mask in zip(found, masks, strict=True):
             contours, _ = cv2.findContours(
-                mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+                mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE
+            )
             yield CLASSES[one['category_id'] - 1], mask, max(contours, key=cv2.contourArea)
 
 
@@ -174,7 +187,7 @@ def test_classes_are_those_of_the_outlines(root):
     for name, _, contour in silhouettes(root):
         area = cv2.contourArea(contour)
         _, radius = cv2.minEnclosingCircle(contour)
-        of_circle.setdefault(name, []).append(area / (np.pi * radius ** 2))
+        of_circle.setdefault(name, []).append(area / (np.pi * radius**2))
         of_hull.setdefault(name, []).append(area / cv2.contourArea(cv2.convexHull(contour)))
     # most are not covered by others
     circle = {name: np.median(ratios) for name, ratios in of_circle.items()}
@@ -187,7 +200,7 @@ def test_classes_are_those_of_the_outlines(root):
 def test_no_object_is_hidden():
     for seed in range(40):
         made = scene.make_scene(np.random.default_rng(seed), 64)
-        pixels = np.bincount(made.owner.ravel())[scene.FIRST_OBJECT:]
+        pixels = np.bincount(made.owner.ravel())[scene.FIRST_OBJECT :]
         assert len(pixels) == len(made.kinds)
         assert pixels.min() >= 10
 
@@ -271,8 +284,9 @@ def test_an_empty_folder_is_filled(tmp_path):
     assert (generate_shapes(tmp_path / 'shapes', **SMALL) / 'train.json').exists()
 
 
-@pytest.mark.parametrize('name, text', [
-    ('notes.txt', 'mine'), ('shapes.json', 'not JSON'), ('shapes.json', '[1]')])
+@pytest.mark.parametrize(
+    'name, text', [('notes.txt', 'mine'), ('shapes.json', 'not JSON'), ('shapes.json', '[1]')]
+)
 def test_something_else_is_left_alone(tmp_path, name, text):
     (tmp_path / name).write_text(text)
     with pytest.raises(ValueError, match='name another folder'):
@@ -282,8 +296,9 @@ def test_something_else_is_left_alone(tmp_path, name, text):
         generate_shapes(tmp_path / name, **SMALL)
 
 
-@pytest.mark.parametrize('wrong', [
-    dict(num_train=0), dict(num_val=0), dict(size=63), dict(seed=-1)])
+@pytest.mark.parametrize(
+    'wrong', [dict(num_train=0), dict(num_val=0), dict(size=63), dict(seed=-1)]
+)
 def test_numbers_out_of_range(tmp_path, wrong):
     with pytest.raises(ValueError, match=f'{next(iter(wrong))} is .* or more'):
         generate_shapes(tmp_path / 'shapes', **{**SMALL, **wrong})
@@ -305,8 +320,11 @@ def test_command(tmp_path, monkeypatch, capsys):
 
 def test_command_tells_what_is_wrong_in_one_sentence(tmp_path):
     (tmp_path / 'mine').touch()
-    done = subprocess.run([sys.executable, '-m', 'mmdyup.datasets.shapes', str(tmp_path)],
-                          capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, '-m', 'mmdyup.datasets.shapes', str(tmp_path)],
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 1
     assert done.stderr.count('\n') == 1 and 'name another folder' in done.stderr
 
@@ -320,28 +338,38 @@ def test_pycocotools_reads_it(root):
 
 def test_mmdet_reads_it(root):
     datasets = pytest.importorskip('mmdet.datasets')
-    loading = [dict(type='mmdet.LoadImageFromFile'),
-               dict(type='mmdet.LoadAnnotations', with_bbox=True, with_mask=True)]
+    loading = [
+        dict(type='mmdet.LoadImageFromFile'),
+        dict(type='mmdet.LoadAnnotations', with_bbox=True, with_mask=True),
+    ]
     found = datasets.CocoDataset(
-        data_root=str(root), ann_file='train.json', data_prefix=dict(img='images/train/'),
-        metainfo=dict(classes=CLASSES), pipeline=loading)
+        data_root=str(root),
+        ann_file='train.json',
+        data_prefix=dict(img='images/train/'),
+        metainfo=dict(classes=CLASSES),
+        pipeline=loading,
+    )
     assert len(found) == 14
-    expected = {image['id']: (instances, masks)
-                for split, image, instances, masks in pictures(root) if split == 'train'}
+    expected = {
+        image['id']: (instances, masks)
+        for split, image, instances, masks in pictures(root)
+        if split == 'train'
+    }
     for sample in found:
         instances, masks = expected[sample['img_id']]
         np.testing.assert_array_equal(sample['gt_masks'].masks.astype(bool), masks)
-        assert sample['gt_bboxes_labels'].tolist() == [
-            one['category_id'] - 1 for one in instances]
+        assert sample['gt_bboxes_labels'].tolist() == [one['category_id'] - 1 for one in instances]
 
 
 def test_mmdet_reads_its_panoptic_labels(root):
     datasets = pytest.importorskip('mmdet.datasets')
     stuff = ('ground', 'path')
     found = datasets.CocoPanopticDataset(
-        data_root=str(root), ann_file='panoptic_val.json',
+        data_root=str(root),
+        ann_file='panoptic_val.json',
         data_prefix=dict(img='images/val/', seg='panoptic/val/'),
-        metainfo=dict(classes=CLASSES + stuff, thing_classes=CLASSES, stuff_classes=stuff))
+        metainfo=dict(classes=CLASSES + stuff, thing_classes=CLASSES, stuff_classes=stuff),
+    )
     instances = {image['id']: len(instances) for _, image, instances, _ in pictures(root)}
     assert len(found) == 4
     for index in range(4):

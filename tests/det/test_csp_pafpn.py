@@ -9,8 +9,9 @@ from mmdyup.det import DyCSPNeXtPAFPN, DyYOLOXPAFPN  # noqa: E402
 from mmdyup.upsamplers import DySample  # noqa: E402
 
 CHANNELS = [8, 16, 32]
-NECKS = pytest.mark.parametrize(('neck', 'parent'), [(DyYOLOXPAFPN, YOLOXPAFPN),
-                                                     (DyCSPNeXtPAFPN, CSPNeXtPAFPN)])
+NECKS = pytest.mark.parametrize(
+    ('neck', 'parent'), [(DyYOLOXPAFPN, YOLOXPAFPN), (DyCSPNeXtPAFPN, CSPNeXtPAFPN)]
+)
 
 
 class Resize(torch.nn.Module):
@@ -26,21 +27,29 @@ class Resize(torch.nn.Module):
 
 @NECKS
 @pytest.mark.parametrize('channels', [CHANNELS, [8, 16], [8, 16, 8, 24]])
-@pytest.mark.parametrize('options', [
-    dict(num_csp_blocks=1), dict(num_csp_blocks=2, use_depthwise=True),
-    dict(num_csp_blocks=1, norm_cfg=None, act_cfg=dict(type='ReLU'))])
+@pytest.mark.parametrize(
+    'options',
+    [
+        dict(num_csp_blocks=1),
+        dict(num_csp_blocks=2, use_depthwise=True),
+        dict(num_csp_blocks=1, norm_cfg=None, act_cfg=dict(type='ReLU')),
+    ],
+)
 @pytest.mark.parametrize('training', [True, False])
-def test_nearest_is_the_parent(neck, parent, channels, options, training, pyramid,
-                               assert_same_outputs):
+def test_nearest_is_the_parent(
+    neck, parent, channels, options, training, pyramid, assert_same_outputs
+):
     args = dict(in_channels=channels, out_channels=16, **options)
-    assert_same_outputs(neck(**args).train(training), parent(**args).train(training),
-                        pyramid(channels, (32, 48)))
+    assert_same_outputs(
+        neck(**args).train(training), parent(**args).train(training), pyramid(channels, (32, 48))
+    )
 
 
 @NECKS
 @pytest.mark.parametrize('size', [(37, 61), (50, 38), (32, 1)])
-def test_other_sizes_are_fitted_to_the_finer_level(neck, parent, size, pyramid,
-                                                   assert_same_outputs):
+def test_other_sizes_are_fitted_to_the_finer_level(
+    neck, parent, size, pyramid, assert_same_outputs
+):
     args = dict(in_channels=CHANNELS, out_channels=16, num_csp_blocks=1)
     features = pyramid(CHANNELS, size)
     expected = parent(**args)
@@ -73,7 +82,7 @@ def test_what_a_config_inherits_for_nn_upsample_is_left_out(neck, parent):
     assert all(isinstance(m, DySample) and m.groups == 2 for m in model.upsample_modules)
     model = neck(CHANNELS, 16, 1, upsample_cfg=inherited)
     assert model.upsample_cfg == dict(type='nearest')
-    with pytest.raises(ValueError, match="mode.*does not fit its type"):
+    with pytest.raises(ValueError, match='mode.*does not fit its type'):
         neck(CHANNELS, 16, 1, upsample_cfg=dict(type='DySample', mode='bilinear'))
     with pytest.raises(TypeError, match='must be a dict'):
         neck(CHANNELS, 16, 1, upsample_cfg='DySample')

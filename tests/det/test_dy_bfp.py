@@ -13,25 +13,41 @@ DLU = {2: 35_489, 4: 49_337, 8: 104_729, 16: 326_297}
 
 
 @pytest.mark.parametrize('refine_level', range(5))
-@pytest.mark.parametrize(('size', 'rounding'), [
-    ((64, 96), 'up'), ((50, 38), 'up'), ((37, 61), 'up'), ((99, 1), 'up'), ((17, 23), 'up'),
-    ((45, 59), 'down'), ((31, 63), 'down')])
+@pytest.mark.parametrize(
+    ('size', 'rounding'),
+    [
+        ((64, 96), 'up'),
+        ((50, 38), 'up'),
+        ((37, 61), 'up'),
+        ((99, 1), 'up'),
+        ((17, 23), 'up'),
+        ((45, 59), 'down'),
+        ((31, 63), 'down'),
+    ],
+)
 def test_nearest_is_bfp(refine_level, size, rounding, pyramid, assert_same_outputs):
     args = dict(in_channels=4, num_levels=5, refine_level=refine_level)
     assert_same_outputs(DyBFP(**args), BFP(**args), pyramid([4] * 5, size, rounding))
 
 
-@pytest.mark.parametrize('options', [
-    dict(refine_type='non_local'), dict(refine_type='conv'),
-    dict(refine_type='conv', norm_cfg=dict(type='BN'))])
+@pytest.mark.parametrize(
+    'options',
+    [
+        dict(refine_type='non_local'),
+        dict(refine_type='conv'),
+        dict(refine_type='conv', norm_cfg=dict(type='BN')),
+    ],
+)
 @pytest.mark.parametrize('num_levels', [1, 3, 5])
 def test_the_refining_is_the_parents(options, num_levels, pyramid, assert_same_outputs):
     args = dict(in_channels=4, num_levels=num_levels, refine_level=num_levels // 2, **options)
     assert_same_outputs(DyBFP(**args), BFP(**args), pyramid([4] * num_levels, (37, 61)))
 
 
-@pytest.mark.parametrize(('refine_level', 'gather', 'scatter'), [
-    (0, [2, 4, 8, 16], []), (2, [2, 4], [4, 2]), (4, [], [16, 8, 4, 2])])
+@pytest.mark.parametrize(
+    ('refine_level', 'gather', 'scatter'),
+    [(0, [2, 4, 8, 16], []), (2, [2, 4], [4, 2]), (4, [], [16, 8, 4, 2])],
+)
 @pytest.mark.parametrize(('name', 'counts'), [('CARAFE', CARAFE), ('DLU', DLU)])
 def test_every_step_has_an_upsampler_of_its_ratio(refine_level, gather, scatter, name, counts):
     with torch.device('meta'):

@@ -9,19 +9,25 @@ CHANNELS = [8, 16, 32, 64]
 
 
 @pytest.mark.parametrize(('neck', 'parent'), [(DyFPN, FPN), (DyPAFPN, PAFPN)])
-@pytest.mark.parametrize('options', [
-    dict(num_outs=4), dict(num_outs=6), dict(num_outs=3, start_level=1),
-    dict(num_outs=2, start_level=1, end_level=2),
-    dict(num_outs=5, start_level=1, add_extra_convs='on_input'),
-    dict(num_outs=6, add_extra_convs='on_lateral', relu_before_extra_convs=True),
-    dict(num_outs=6, add_extra_convs='on_output', relu_before_extra_convs=True),
-    dict(num_outs=5, norm_cfg=dict(type='BN'), act_cfg=dict(type='ReLU')),
-])
+@pytest.mark.parametrize(
+    'options',
+    [
+        dict(num_outs=4),
+        dict(num_outs=6),
+        dict(num_outs=3, start_level=1),
+        dict(num_outs=2, start_level=1, end_level=2),
+        dict(num_outs=5, start_level=1, add_extra_convs='on_input'),
+        dict(num_outs=6, add_extra_convs='on_lateral', relu_before_extra_convs=True),
+        dict(num_outs=6, add_extra_convs='on_output', relu_before_extra_convs=True),
+        dict(num_outs=5, norm_cfg=dict(type='BN'), act_cfg=dict(type='ReLU')),
+    ],
+)
 @pytest.mark.parametrize('size', [(64, 64), (50, 38), (37, 61), (32, 1)])
 def test_nearest_is_the_parent(neck, parent, options, size, pyramid, assert_same_outputs):
     args = dict(in_channels=CHANNELS, out_channels=32, **options)
-    assert_same_outputs(neck(upsample_cfg=dict(type='nearest'), **args), parent(**args),
-                        pyramid(CHANNELS, size))
+    assert_same_outputs(
+        neck(upsample_cfg=dict(type='nearest'), **args), parent(**args), pyramid(CHANNELS, size)
+    )
 
 
 def test_nearest_is_fpn_where_levels_were_rounded_down(pyramid, assert_same_outputs):

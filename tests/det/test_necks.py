@@ -7,22 +7,30 @@ from mmdet.registry import MODELS  # noqa: E402
 from mmdyup.upsamplers import Upsampler  # noqa: E402
 
 NECKS = {
-    'DyFPN': dict(num_outs=5), 'DyFPNCARAFE': dict(num_outs=5), 'DyPAFPN': dict(num_outs=5),
-    'DyYOLOXPAFPN': dict(num_csp_blocks=1), 'DyCSPNeXtPAFPN': dict(num_csp_blocks=1),
+    'DyFPN': dict(num_outs=5),
+    'DyFPNCARAFE': dict(num_outs=5),
+    'DyPAFPN': dict(num_outs=5),
+    'DyYOLOXPAFPN': dict(num_csp_blocks=1),
+    'DyCSPNeXtPAFPN': dict(num_csp_blocks=1),
     'DyBFP': dict(num_levels=4, refine_level=1, refine_type='conv'),
 }
 
 
 def build(neck, name, channels=32, **options):
-    args = dict(in_channels=channels) if neck == 'DyBFP' else dict(in_channels=[channels] * 4,
-                                                                   out_channels=channels)
-    return MODELS.build(dict(type=neck, **args, **NECKS[neck], **options,
-                             upsample_cfg=dict(type=name)))
+    args = (
+        dict(in_channels=channels)
+        if neck == 'DyBFP'
+        else dict(in_channels=[channels] * 4, out_channels=channels)
+    )
+    return MODELS.build(
+        dict(type=neck, **args, **NECKS[neck], **options, upsample_cfg=dict(type=name))
+    )
 
 
 @pytest.mark.parametrize('neck', NECKS)
-@pytest.mark.parametrize('name', ['bilinear', 'deconv', 'pixel_shuffle', 'CARAFE', 'DLU',
-                                  'DySample', 'FADE', 'SAPA'])
+@pytest.mark.parametrize(
+    'name', ['bilinear', 'deconv', 'pixel_shuffle', 'CARAFE', 'DLU', 'DySample', 'FADE', 'SAPA']
+)
 @pytest.mark.parametrize('size', [(37, 61), (32, 1)])
 def test_every_upsampler_at_any_size(neck, name, size, device, pyramid):
     model = build(neck, name).to(device)
@@ -38,8 +46,13 @@ def test_the_start_survives_the_necks_init(neck):
     def offsets(name, layer):
         model = build(neck, name, channels=128)
         model.init_weights()
-        return torch.cat([getattr(m, layer).weight.flatten() for m in model.modules()
-                          if isinstance(m, Upsampler)])
+        return torch.cat(
+            [
+                getattr(m, layer).weight.flatten()
+                for m in model.modules()
+                if isinstance(m, Upsampler)
+            ]
+        )
 
     torch.testing.assert_close(offsets('DySample', 'offset').std().item(), 0.001, rtol=0.05, atol=0)
     assert not offsets('DLU', 'conv_offset').any()

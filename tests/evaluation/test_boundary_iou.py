@@ -19,15 +19,21 @@ def score(pairs, classes=3, **kwargs):
     metric = BoundaryIoU(**kwargs)
     metric.dataset_meta = dict(classes=[f'class{i}' for i in range(classes)])
     for pred, true in pairs:
-        metric.process({}, [dict(
-            pred_sem_seg=dict(data=torch.from_numpy(pred)[None].long()),
-            gt_sem_seg=dict(data=torch.from_numpy(true)[None].to(torch.uint8)))])
+        metric.process(
+            {},
+            [
+                dict(
+                    pred_sem_seg=dict(data=torch.from_numpy(pred)[None].long()),
+                    gt_sem_seg=dict(data=torch.from_numpy(true)[None].to(torch.uint8)),
+                )
+            ],
+        )
     return metric.evaluate(len(pairs))
 
 
 def square(size, top, left, side, value=1):
     labels = np.zeros((size, size), int)
-    labels[top:top + side, left:left + side] = value
+    labels[top : top + side, left : left + side] = value
     return labels
 
 
@@ -53,7 +59,7 @@ def slow_score(pairs, classes, ratio):
         both = either = 0
         for pred, true in pairs:
             height, width = true.shape
-            distance = max(1, int(round(ratio * math.sqrt(height ** 2 + width ** 2))))
+            distance = max(1, int(round(ratio * math.sqrt(height**2 + width**2))))
             regions = [region(labels, kind, true == 255, distance) for labels in (pred, true)]
             both += len(regions[0] & regions[1])
             either += len(regions[0] | regions[1])
@@ -69,8 +75,9 @@ def test_the_definition_on_random_maps(ratio):
     rng = np.random.default_rng(0)
     pairs = []
     for height, width, kinds in ((14, 20, 3), (18, 11, 2), (16, 16, 4)):
-        true = np.kron(rng.integers(0, kinds, (-(-height // 5), -(-width // 5))),
-                       np.ones((5, 5), int))[:height, :width]
+        true = np.kron(
+            rng.integers(0, kinds, (-(-height // 5), -(-width // 5))), np.ones((5, 5), int)
+        )[:height, :width]
         pred = np.roll(true, 1, axis=1)
         pred[rng.random(pred.shape) < 0.02] = 0
         true[rng.random(true.shape) < 0.03] = 255
@@ -85,7 +92,8 @@ def test_two_shifted_squares():
     pred, true = square(20, 5, 5, 6), square(20, 5, 6, 6)
     metric = BoundaryIoU()
     both, either, pixels_pred, pixels_true = metric.intersect_and_union(
-        torch.from_numpy(pred), torch.from_numpy(true), 2, 255)
+        torch.from_numpy(pred), torch.from_numpy(true), 2, 255
+    )
     assert (both[1], either[1], pixels_pred[1], pixels_true[1]) == (10, 30, 20, 20)
 
 
@@ -95,14 +103,14 @@ def test_equal_maps_score_100():
 
 
 def test_errors_in_the_interior_do_not_count():
-    """By hand, with d = 1, on two halves, of which one has a hole of 2x2 in the prediction.
-    """
+    """By hand, with d = 1, on two halves, of which one has a hole of 2x2 in the prediction."""
     true = np.zeros((30, 30), int)
     true[:, 15:] = 1
     pred = true.copy()
     pred[14:16, 4:6] = 1
     both, either, pixels_pred, pixels_true = BoundaryIoU().intersect_and_union(
-        torch.from_numpy(pred), torch.from_numpy(true), 2, 255)
+        torch.from_numpy(pred), torch.from_numpy(true), 2, 255
+    )
     # rim of a 15x30 half: the hole of 2x2 adds its 4 pixels to one class and, to the other, the
     # 12 around it
     rim = 2 * 15 + 2 * 28
@@ -119,13 +127,14 @@ def test_deep_inside_an_ignored_contour_nothing_counts():
     assert score([(np.where(true == 255, 0, true), true)]) == {'mBIoU': 100}
 
 
-@pytest.mark.parametrize('size, ratio, distance', [
-    (10, 0.02, 1), (100, 0.02, 3), (200, 0.02, 6), (100, 0.05, 7)])
+@pytest.mark.parametrize(
+    'size, ratio, distance', [(10, 0.02, 1), (100, 0.02, 3), (200, 0.02, 6), (100, 0.05, 7)]
+)
 def test_the_distance_grows_with_the_picture(size, ratio, distance):
     """The rim of a picture of one class is as wide as d."""
     maps = torch.zeros(size, size, dtype=torch.long)
     _, _, pixels, _ = BoundaryIoU(dilation_ratio=ratio).intersect_and_union(maps, maps, 1, 255)
-    assert pixels.item() == size ** 2 - (size - 2 * distance) ** 2
+    assert pixels.item() == size**2 - (size - 2 * distance) ** 2
 
 
 def test_classes_that_do_not_occur_are_left_out():
@@ -149,11 +158,14 @@ def test_boundary_keeps_contours_and_nothing_else():
 def test_beside_miou(caplog):
     """As the configs ask for it: both scores from one validation, and a table of the classes."""
     true = square(20, 5, 5, 8)
-    evaluator = Evaluator([dict(type='mmseg.IoUMetric', iou_metrics=['mIoU']),
-                           dict(type='mmseg.BoundaryIoU')])
+    evaluator = Evaluator(
+        [dict(type='mmseg.IoUMetric', iou_metrics=['mIoU']), dict(type='mmseg.BoundaryIoU')]
+    )
     evaluator.dataset_meta = dict(classes=('ground', 'square'))
-    sample = SegDataSample(gt_sem_seg=PixelData(data=torch.from_numpy(true)[None]),
-                           pred_sem_seg=PixelData(data=torch.from_numpy(true)[None]))
+    sample = SegDataSample(
+        gt_sem_seg=PixelData(data=torch.from_numpy(true)[None]),
+        pred_sem_seg=PixelData(data=torch.from_numpy(true)[None]),
+    )
     evaluator.process([sample], {})
     MMLogger.get_current_instance().addHandler(caplog.handler)
     found = evaluator.evaluate(1)

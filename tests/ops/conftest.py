@@ -24,6 +24,7 @@ def check_compiled():
 
     ``make(h, w)`` gives the two tensors, and ``x`` is taken in ``memory_format``.
     """
+
     def check(run, make, memory_format=torch.contiguous_format):
         compiled = torch.compile(run, fullgraph=True, dynamic=True, backend='aot_eager')
         for size in [(5, 3), (6, 7)]:
@@ -33,8 +34,10 @@ def check_compiled():
             assert y.is_contiguous(memory_format=memory_format)
             torch.testing.assert_close(y, expected)
             grad = torch.randn_like(y)
-            torch.testing.assert_close(torch.autograd.grad(y, (x, other), grad),
-                                       torch.autograd.grad(expected, (x, other), grad))
+            torch.testing.assert_close(
+                torch.autograd.grad(y, (x, other), grad),
+                torch.autograd.grad(expected, (x, other), grad),
+            )
 
     return check
 
@@ -42,6 +45,7 @@ def check_compiled():
 @pytest.fixture
 def set_threads():
     """``with set_threads(n):`` has PyTorch work with n threads."""
+
     @contextmanager
     def change(threads):
         before = torch.get_num_threads()

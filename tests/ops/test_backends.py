@@ -17,9 +17,13 @@ def test_triton_is_never_chosen_by_itself(op, device, monkeypatch):
     assert 'triton' in backends.BACKENDS[op]
 
 
-@pytest.mark.parametrize('missing, reason', [
-    (False, 'Triton has code for CUDA, but the feature is on cpu'),
-    (True, 'Triton is not installed')])
+@pytest.mark.parametrize(
+    'missing, reason',
+    [
+        (False, 'Triton has code for CUDA, but the feature is on cpu'),
+        (True, 'Triton is not installed'),
+    ],
+)
 def test_triton_where_it_cannot_run(missing, reason, monkeypatch):
     monkeypatch.setattr(backends, 'HAS_TRITON', not missing)
     monkeypatch.delenv('TRITON_INTERPRET', raising=False)
@@ -27,16 +31,21 @@ def test_triton_where_it_cannot_run(missing, reason, monkeypatch):
         carafe(X, M, backend='triton')
 
 
-@pytest.mark.parametrize('wanted, reason', [('triton', 'Triton is not installed'),
-                                            ('mmcv', "mmcv's CARAFE has CUDA code only")])
+@pytest.mark.parametrize(
+    'wanted, reason',
+    [('triton', 'Triton is not installed'), ('mmcv', "mmcv's CARAFE has CUDA code only")],
+)
 def test_what_the_environment_wants_but_cannot_run_is_replaced_with_one_warning(
-        wanted, reason, monkeypatch):
+    wanted, reason, monkeypatch
+):
     monkeypatch.setattr(backends, '_WARNED', set())
     monkeypatch.setattr(backends, 'HAS_TRITON', False)
     monkeypatch.setattr(backends, 'HAS_CPP', False)
     monkeypatch.setenv('MMDYUP_BACKEND', wanted)
-    with pytest.warns(UserWarning, match=f'MMDYUP_BACKEND={wanted} cannot run carafe here: '
-                                         f'{reason}.*; native runs instead') as caught:
+    with pytest.warns(
+        UserWarning,
+        match=f'MMDYUP_BACKEND={wanted} cannot run carafe here: {reason}.*; native runs instead',
+    ) as caught:
         y, again = carafe(X, M), carafe(X, M)
     assert len(caught) == 1
     for result in (y, again, torch.compile(carafe, fullgraph=True, backend='aot_eager')(X, M)):

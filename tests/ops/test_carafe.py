@@ -9,8 +9,13 @@ from torch.autograd import gradcheck
 from mmdyup.ops import blocks, carafe
 
 # n, c, h, w, groups, k, s
-CASES = [(2, 4, 3, 4, 2, 3, 2), (1, 3, 1, 1, 1, 5, 3), (1, 4, 5, 1, 4, 7, 1), (1, 6, 2, 7, 3, 1, 2),
-         (1, 2, 3, 3, 1, 3, 16)]
+CASES = [
+    (2, 4, 3, 4, 2, 3, 2),
+    (1, 3, 1, 1, 1, 5, 3),
+    (1, 4, 5, 1, 4, 7, 1),
+    (1, 6, 2, 7, 3, 1, 2),
+    (1, 2, 3, 3, 1, 3, 16),
+]
 
 FORMATS = [torch.contiguous_format, torch.channels_last]
 
@@ -18,8 +23,10 @@ pytestmark = pytest.mark.usefixtures('way')
 
 
 def inputs(n, c, h, w, groups, k, s, **options):
-    return (torch.randn(n, c, h, w, **options),
-            torch.randn(n, groups * k * k, s * h, s * w, **options))
+    return (
+        torch.randn(n, c, h, w, **options),
+        torch.randn(n, groups * k * k, s * h, s * w, **options),
+    )
 
 
 @pytest.mark.parametrize('n, c, h, w, groups, k, s', CASES)
@@ -29,21 +36,22 @@ def test_equals_plain_loops_forward_and_backward(n, c, h, w, groups, k, s, devic
     expected = carafe(x, m, groups, s, backend='reference')
     torch.testing.assert_close(y, expected)
     grad = torch.randn_like(y)
-    torch.testing.assert_close(torch.autograd.grad(y, (x, m), grad),
-                               torch.autograd.grad(expected, (x, m), grad))
+    torch.testing.assert_close(
+        torch.autograd.grad(y, (x, m), grad), torch.autograd.grad(expected, (x, m), grad)
+    )
 
 
 def test_by_hand():
-    x = torch.tensor([[1., 2.], [3., 4.]]).view(1, 1, 2, 2)
+    x = torch.tensor([[1.0, 2.0], [3.0, 4.0]]).view(1, 1, 2, 2)
     m = torch.zeros(1, 9, 4, 4)
     m[:, 4] = 1  # the centre: nearest upsampling
     torch.testing.assert_close(carafe(x, m), F.interpolate(x, scale_factor=2))
     m = torch.zeros(1, 9, 4, 4)
     m[:, 5] = 1  # the right neighbour, 0 outside
-    torch.testing.assert_close(carafe(x, m)[0, 0, 1], torch.tensor([2., 2., 0., 0.]))
+    torch.testing.assert_close(carafe(x, m)[0, 0, 1], torch.tensor([2.0, 2.0, 0.0, 0.0]))
     m = torch.zeros(1, 9, 4, 4)
     m[:, 1] = 1  # the neighbour above
-    torch.testing.assert_close(carafe(x, m)[0, 0, 2], torch.tensor([1., 1., 2., 2.]))
+    torch.testing.assert_close(carafe(x, m)[0, 0, 2], torch.tensor([1.0, 1.0, 2.0, 2.0]))
 
 
 @pytest.mark.parametrize('block_bytes', [1, 600, 3000, 1 << 21])
@@ -56,8 +64,9 @@ def test_blocks_do_not_show(block_bytes, small_product, monkeypatch):
     expected = carafe(x, m, 2, backend='reference')
     torch.testing.assert_close(y, expected)
     grad = torch.randn_like(y)
-    torch.testing.assert_close(torch.autograd.grad(y, (x, m), grad),
-                               torch.autograd.grad(expected, (x, m), grad))
+    torch.testing.assert_close(
+        torch.autograd.grad(y, (x, m), grad), torch.autograd.grad(expected, (x, m), grad)
+    )
 
 
 @pytest.mark.parametrize('way', ['cpp'], indirect=True)
@@ -65,23 +74,32 @@ def test_blocks_do_not_show(block_bytes, small_product, monkeypatch):
 @pytest.mark.parametrize('format_x', FORMATS)
 @pytest.mark.parametrize('format_m', FORMATS)
 @pytest.mark.parametrize('threads', [1, 3, 9])
-@pytest.mark.parametrize('n, c, h, w, groups, k, s', [
-    (1, 150, 2, 9, 1, 3, 2), (3, 34, 2, 6, 2, 5, 1), (1, 64, 3, 2, 1, 7, 3),
-    (2, 5, 2, 19, 1, 9, 1)])
-def test_every_split_of_the_work(n, c, h, w, groups, k, s, threads, format_m, format_x, dtype,
-                                 set_threads):
+@pytest.mark.parametrize(
+    'n, c, h, w, groups, k, s',
+    [
+        (1, 150, 2, 9, 1, 3, 2),
+        (3, 34, 2, 6, 2, 5, 1),
+        (1, 64, 3, 2, 1, 7, 3),
+        (2, 5, 2, 19, 1, 9, 1),
+    ],
+)
+def test_every_split_of_the_work(
+    n, c, h, w, groups, k, s, threads, format_m, format_x, dtype, set_threads
+):
     """Blocks of channels, tiles of columns and shares of threads that do not come out even."""
     x, m = inputs(n, c, h, w, groups, k, s, dtype=torch.float64, requires_grad=True)
     with set_threads(threads):
-        y = carafe(x.to(dtype, memory_format=format_x), m.to(dtype, memory_format=format_m),
-                   groups, s)
+        y = carafe(
+            x.to(dtype, memory_format=format_x), m.to(dtype, memory_format=format_m), groups, s
+        )
         grad = torch.randn_like(y)
         gradients = torch.autograd.grad(y, (x, m), grad)
     expected = carafe(x, m, groups, s, backend='reference')
     close = dict(atol=1e-3, rtol=1e-3) if dtype == torch.float32 else {}
     torch.testing.assert_close(y.double(), expected, **close)
-    torch.testing.assert_close(gradients, torch.autograd.grad(expected, (x, m), grad.double()),
-                               **close)
+    torch.testing.assert_close(
+        gradients, torch.autograd.grad(expected, (x, m), grad.double()), **close
+    )
 
 
 @pytest.mark.parametrize('groups, k, s', [(1, 5, 2), (2, 3, 3)])
@@ -108,9 +126,10 @@ def test_softmax_makes_kernels_of_logits(groups, backend):
     kernels = torch.cat([part.softmax(1) for part in logits.chunk(groups, 1)], 1)
     y = carafe(x, logits, groups, backend=backend, softmax=True)
     torch.testing.assert_close(y, carafe(x, kernels, groups))
-    torch.testing.assert_close(torch.autograd.grad(y.square().sum(), (x, logits)),
-                               torch.autograd.grad(carafe(x, kernels, groups).square().sum(),
-                                                   (x, logits)))
+    torch.testing.assert_close(
+        torch.autograd.grad(y.square().sum(), (x, logits)),
+        torch.autograd.grad(carafe(x, kernels, groups).square().sum(), (x, logits)),
+    )
 
 
 def test_half_precision_sums_in_float32():
@@ -148,12 +167,14 @@ def test_non_contiguous_inputs():
 
 @pytest.mark.parametrize('memory_format', FORMATS)
 def test_a_compiled_graph_gives_the_same(memory_format, check_compiled):
-    check_compiled(lambda x, m: carafe(x, m, 2),
-                   lambda h, w: inputs(2, 4, h, w, 2, 3, 2, requires_grad=True), memory_format)
+    check_compiled(
+        lambda x, m: carafe(x, m, 2),
+        lambda h, w: inputs(2, 4, h, w, 2, 3, 2, requires_grad=True),
+        memory_format,
+    )
 
 
 class Reassembly(torch.nn.Module):
-
     def forward(self, x, m):
         return carafe(x, m)
 
@@ -165,8 +186,9 @@ def holds_our_operator(graph_module):
 def test_a_compiled_graph_holds_the_operator_an_exported_one_does_not():
     x, m = inputs(1, 4, 3, 5, 1, 3, 2)
     graphs = []
-    compiled = torch.compile(Reassembly(), fullgraph=True,
-                             backend=lambda graph, _: graphs.append(graph) or graph)
+    compiled = torch.compile(
+        Reassembly(), fullgraph=True, backend=lambda graph, _: graphs.append(graph) or graph
+    )
     torch.testing.assert_close(compiled(x, m), carafe(x, m))
     assert [holds_our_operator(graph) for graph in graphs] == [True]
     exported = torch.export.export(Reassembly(), (x, m))
@@ -200,12 +222,15 @@ def test_mmcv_gives_the_same_numbers(dtype):
     tolerance = dict(rtol=10 * torch.finfo(dtype).eps, atol=30 * torch.finfo(dtype).eps)
     torch.testing.assert_close(y, expected, **tolerance)
     grad = torch.randn_like(y)
-    for a, b in zip(torch.autograd.grad(y, (x, m), grad),
-                    torch.autograd.grad(expected, (x, m), grad), strict=True):
+    for a, b in zip(
+        torch.autograd.grad(y, (x, m), grad),
+        torch.autograd.grad(expected, (x, m), grad),
+        strict=True,
+    ):
         torch.testing.assert_close(a, b, rtol=tolerance['rtol'], atol=10 * tolerance['atol'])
 
 
-_PEAK = '''
+_PEAK = """
 import resource, torch
 from mmdyup.ops import carafe
 torch.set_num_threads(1)
@@ -215,7 +240,7 @@ before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 y = carafe(x, m)
 after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 print((after - before) * 1024 - y.nbytes)
-'''
+"""
 
 
 @pytest.mark.skipif(sys.platform != 'linux', reason='peak memory is counted in kilobytes on Linux')
@@ -239,7 +264,7 @@ def test_errors_say_what_to_do():
     fail(ValueError, r'must have the shape \(1, 25, 6, 6\)', x, m[..., :5])
     fail(ValueError, 'groups=3 must divide the 4 channels', x, m, groups=3)
     fail(ValueError, 'scale_factor must be at least 1', x, m, scale_factor=0)
-    fail(TypeError, 'scale_factor must be an integer', x, m, scale_factor=2.)
+    fail(TypeError, 'scale_factor must be an integer', x, m, scale_factor=2.0)
     fail(ValueError, 'backend must be one of auto, mmcv, cpp, native', x, m, backend='cuda')
     fail(ValueError, 'CUDA code only', x, m, backend='mmcv')
     fail(ValueError, 'at least one channel', x[..., :0], m)

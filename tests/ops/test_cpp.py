@@ -16,6 +16,7 @@ CAPABILITIES = {'AVX2': '_kernels_avx2', 'DEFAULT': '_kernels'}
 @pytest.fixture
 def library():
     from mmdyup.ops.cpp import library
+
     return library
 
 
@@ -29,14 +30,19 @@ def test_the_library_of_every_processor(capability, library, monkeypatch):
     monkeypatch.setattr(library, '_LIBRARY', loaded)
     x, m, o = torch.randn(2, 40, 5, 7), torch.randn(2, 50, 10, 14), torch.randn(2, 16, 5, 7)
     x.requires_grad_(), m.requires_grad_(), o.requires_grad_()
-    for run, others in ((lambda way: carafe(x, m, 2, backend=way), m),
-                        (lambda way: point_sample(x, o, 2, 2, backend=way), o)):
+    for run, others in (
+        (lambda way: carafe(x, m, 2, backend=way), m),
+        (lambda way: point_sample(x, o, 2, 2, backend=way), o),
+    ):
         y, expected = run('cpp'), run('reference')
         torch.testing.assert_close(y, expected, atol=1e-4, rtol=1e-4)
         grad = torch.randn_like(y)
-        torch.testing.assert_close(torch.autograd.grad(y, (x, others), grad),
-                                   torch.autograd.grad(expected, (x, others), grad),
-                                   atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(
+            torch.autograd.grad(y, (x, others), grad),
+            torch.autograd.grad(expected, (x, others), grad),
+            atol=1e-4,
+            rtol=1e-4,
+        )
 
 
 def test_a_library_that_is_missing_or_does_not_fit_is_not_used(library, tmp_path, monkeypatch):
@@ -50,9 +56,12 @@ def test_a_library_that_is_missing_or_does_not_fit_is_not_used(library, tmp_path
 def test_without_the_library_the_native_way_runs(library, tmp_path):
     package = Path(library.__file__).parents[2]
     shutil.copytree(package, tmp_path / 'mmdyup', ignore=shutil.ignore_patterns('*.so'))
-    code = ('from mmdyup.ops import backends\n'
-            "print(backends.__file__, backends.HAS_CPP, backends.usable_backends('point_sample'))")
-    done = subprocess.run([sys.executable, '-c', code], cwd=tmp_path, capture_output=True,
-                          text=True, check=True)
+    code = (
+        'from mmdyup.ops import backends\n'
+        "print(backends.__file__, backends.HAS_CPP, backends.usable_backends('point_sample'))"
+    )
+    done = subprocess.run(
+        [sys.executable, '-c', code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
     assert done.stdout.startswith(str(tmp_path))
     assert "False ['native', 'reference'" in done.stdout

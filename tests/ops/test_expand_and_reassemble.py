@@ -8,16 +8,20 @@ pytestmark = pytest.mark.usefixtures('way')
 
 
 def inputs(n=1, c=4, h=3, w=2, groups=2, k=3, s=2, **options):
-    return (torch.randn(n, c, h, w, **options), torch.randn(n, groups * k * k, h, w, **options),
-            torch.randn(n, 2 * groups, s * h, s * w, **options))
+    return (
+        torch.randn(n, c, h, w, **options),
+        torch.randn(n, groups * k * k, h, w, **options),
+        torch.randn(n, 2 * groups, s * h, s * w, **options),
+    )
 
 
 @pytest.mark.parametrize('backend', ['auto', 'reference'])
 def test_is_expansion_then_reassembly(backend, device):
     x, q, o = inputs(dtype=torch.float64, device=device)
     m = expand_kernels(q, o, 2, 2, backend='reference')
-    torch.testing.assert_close(expand_and_reassemble(x, q, o, 2, 2, backend),
-                               carafe(x, m, 2, backend='reference'))
+    torch.testing.assert_close(
+        expand_and_reassemble(x, q, o, 2, 2, backend), carafe(x, m, 2, backend='reference')
+    )
 
 
 def test_gradcheck():
@@ -29,13 +33,16 @@ def test_gradcheck():
     assert gradcheck(lambda x, q, o: expand_and_reassemble(x, q, o, 2, 2), args)
 
 
-@pytest.mark.parametrize('match, change', [
-    (r'kernels must have the shape \(1, 18, 3, 2\)', dict(kernels=torch.ones(1, 18, 6, 4))),
-    ('17 is not 2 times an odd square', dict(kernels=torch.ones(1, 17, 3, 2))),
-    (r'offsets must have the shape \(1, 4, 6, 4\)', dict(offsets=torch.ones(1, 2, 6, 4))),
-    ('groups=3 must divide the 4 channels', dict(groups=3)),
-    ('backend must be one of auto, mmcv, cpp, native, reference, triton', dict(backend='cuda')),
-])
+@pytest.mark.parametrize(
+    'match, change',
+    [
+        (r'kernels must have the shape \(1, 18, 3, 2\)', dict(kernels=torch.ones(1, 18, 6, 4))),
+        ('17 is not 2 times an odd square', dict(kernels=torch.ones(1, 17, 3, 2))),
+        (r'offsets must have the shape \(1, 4, 6, 4\)', dict(offsets=torch.ones(1, 2, 6, 4))),
+        ('groups=3 must divide the 4 channels', dict(groups=3)),
+        ('backend must be one of auto, mmcv, cpp, native, reference, triton', dict(backend='cuda')),
+    ],
+)
 def test_errors_say_what_to_do(match, change):
     x, q, o = inputs()
     with pytest.raises(ValueError, match=match):

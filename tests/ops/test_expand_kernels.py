@@ -11,24 +11,28 @@ CASES = [(2, 1, 3, 3, 4, 2), (1, 3, 1, 1, 1, 3), (1, 2, 5, 4, 1, 1), (2, 2, 3, 2
 pytestmark = pytest.mark.usefixtures('way')
 
 
-def inputs(n, groups, k, h, w, s, spread=2., **options):
-    return (torch.randn(n, groups * k * k, h, w, **options),
-            spread * torch.randn(n, 2 * groups, s * h, s * w, **options))
+def inputs(n, groups, k, h, w, s, spread=2.0, **options):
+    return (
+        torch.randn(n, groups * k * k, h, w, **options),
+        spread * torch.randn(n, 2 * groups, s * h, s * w, **options),
+    )
 
 
 @pytest.mark.parametrize('n, groups, k, h, w, s', CASES)
 def test_equals_plain_loops(n, groups, k, h, w, s, device):
     q, o = inputs(n, groups, k, h, w, s, dtype=torch.float64, device=device)
-    torch.testing.assert_close(expand_kernels(q, o, s, groups),
-                               expand_kernels(q, o, s, groups, backend='reference'))
+    torch.testing.assert_close(
+        expand_kernels(q, o, s, groups), expand_kernels(q, o, s, groups, backend='reference')
+    )
 
 
 @pytest.mark.parametrize('n, groups, k, h, w, s', CASES)
 def test_gradcheck(n, groups, k, h, w, s):
     q, o = inputs(n, groups, k, h, w, s, spread=0.3, dtype=torch.float64)
     o = torch.where(o.frac().abs() < 0.05, o + 0.1, o)
-    assert gradcheck(lambda q, o: expand_kernels(q, o, s, groups),
-                     (q.requires_grad_(), o.requires_grad_()))
+    assert gradcheck(
+        lambda q, o: expand_kernels(q, o, s, groups), (q.requires_grad_(), o.requires_grad_())
+    )
 
 
 @pytest.mark.parametrize('s', [1, 2, 8, 16])
@@ -46,7 +50,7 @@ def test_kernels_go_on_summing_to_one(device):
 
 
 def test_pairs_are_x_then_y():
-    q = torch.arange(12.).view(1, 1, 3, 4)
+    q = torch.arange(12.0).view(1, 1, 3, 4)
     o = torch.zeros(1, 2, 3, 4)
     o[:, 0] = 1
     torch.testing.assert_close(expand_kernels(q, o, 1), q[..., [1, 2, 3, 3]])

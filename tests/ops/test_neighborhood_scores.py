@@ -5,8 +5,13 @@ from torch.autograd import gradcheck
 from mmdyup.ops import blocks, carafe, neighborhood_scores
 
 # n, d, h, w, k, s
-CASES = [(2, 4, 3, 4, 3, 2), (1, 3, 1, 1, 5, 3), (1, 4, 5, 1, 7, 1), (1, 6, 2, 7, 1, 2),
-         (1, 2, 3, 3, 3, 8)]
+CASES = [
+    (2, 4, 3, 4, 3, 2),
+    (1, 3, 1, 1, 5, 3),
+    (1, 4, 5, 1, 7, 1),
+    (1, 6, 2, 7, 1, 2),
+    (1, 2, 3, 3, 3, 8),
+]
 DOUBLE = dict(dtype=torch.float64, requires_grad=True)
 
 
@@ -19,8 +24,10 @@ def check_against_plain_loops(query, key, k, s):
     expected = neighborhood_scores(query, key, k, s, backend='reference')
     torch.testing.assert_close(scores, expected)
     grad = torch.randn_like(scores)
-    torch.testing.assert_close(torch.autograd.grad(scores, (query, key), grad),
-                               torch.autograd.grad(expected, (query, key), grad))
+    torch.testing.assert_close(
+        torch.autograd.grad(scores, (query, key), grad),
+        torch.autograd.grad(expected, (query, key), grad),
+    )
 
 
 @pytest.mark.parametrize('n, d, h, w, k, s', CASES)
@@ -37,20 +44,20 @@ def test_blocks_do_not_show(block_bytes, small, monkeypatch):
 
 
 def test_by_hand():
-    query = torch.tensor([1., 10.]).view(1, 2, 1, 1).expand(1, 2, 4, 4)
-    key = torch.arange(8.).view(1, 2, 2, 2)
+    query = torch.tensor([1.0, 10.0]).view(1, 2, 1, 1).expand(1, 2, 4, 4)
+    key = torch.arange(8.0).view(1, 2, 2, 2)
     scores = neighborhood_scores(query, key, 3)
-    dots = torch.tensor([[40., 51.], [62., 73.]])
+    dots = torch.tensor([[40.0, 51.0], [62.0, 73.0]])
     # the centre, the right neighbour, the one above
     assert torch.equal(scores[0, 4], dots.repeat_interleave(2, 0).repeat_interleave(2, 1))
-    assert torch.equal(scores[0, 5, 0], torch.tensor([51., 51., 0., 0.]))
-    assert torch.equal(scores[0, 1, 2], torch.tensor([40., 40., 51., 51.]))
+    assert torch.equal(scores[0, 5, 0], torch.tensor([51.0, 51.0, 0.0, 0.0]))
+    assert torch.equal(scores[0, 1, 2], torch.tensor([40.0, 40.0, 51.0, 51.0]))
 
 
 def test_is_the_gradient_of_reassembly():
     query, key = inputs(2, 4, 3, 5, 2, dtype=torch.float64)
     kernels = torch.zeros(2, 25, 6, 10, **DOUBLE)
-    grad, = torch.autograd.grad(carafe(key, kernels), kernels, query)
+    (grad,) = torch.autograd.grad(carafe(key, kernels), kernels, query)
     torch.testing.assert_close(neighborhood_scores(query, key), grad)
 
 
@@ -98,7 +105,6 @@ def test_a_compiled_graph_gives_the_same(check_compiled):
 
 
 class Scores(torch.nn.Module):
-
     def forward(self, query, key):
         return neighborhood_scores(query, key)
 
@@ -112,8 +118,11 @@ def exported(example):
 
 
 @pytest.mark.filterwarnings('ignore::torch.jit.TracerWarning')
-@pytest.mark.parametrize('record', [lambda example: torch.jit.trace(Scores(), example), exported],
-                         ids=['trace', 'export'])
+@pytest.mark.parametrize(
+    'record',
+    [lambda example: torch.jit.trace(Scores(), example), exported],
+    ids=['trace', 'export'],
+)
 def test_a_graph_that_leaves_python_gives_the_same_for_any_size(record):
     graph = record(inputs(2, 4, 3, 5, 2))
     query, key = inputs(3, 4, 6, 2, 2)
@@ -125,14 +134,17 @@ def test_the_operator_is_registered_as_pytorch_asks():
     torch.library.opcheck(torch.ops.mmdyup.neighborhood_scores.default, (query, key, 3, 2))
 
 
-@pytest.mark.parametrize('kind, match, change', [
-    (TypeError, 'query must be a tensor', dict(query=1)),
-    (TypeError, 'kernel_size must be an integer', dict(kernel_size=3.)),
-    (ValueError, 'kernel_size must be odd', dict(kernel_size=4)),
-    (ValueError, 'scale_factor must be at least 1', dict(scale_factor=0)),
-    (ValueError, r'query must have the shape \(1, 4, 9, 9\)', dict(scale_factor=3)),
-    (ValueError, 'backend must be one of auto, native, reference', dict(backend='mmcv')),
-])
+@pytest.mark.parametrize(
+    'kind, match, change',
+    [
+        (TypeError, 'query must be a tensor', dict(query=1)),
+        (TypeError, 'kernel_size must be an integer', dict(kernel_size=3.0)),
+        (ValueError, 'kernel_size must be odd', dict(kernel_size=4)),
+        (ValueError, 'scale_factor must be at least 1', dict(scale_factor=0)),
+        (ValueError, r'query must have the shape \(1, 4, 9, 9\)', dict(scale_factor=3)),
+        (ValueError, 'backend must be one of auto, native, reference', dict(backend='mmcv')),
+    ],
+)
 def test_errors_say_what_to_do(kind, match, change):
     query, key = inputs(1, 4, 3, 3, 2)
     with pytest.raises(kind, match=match):

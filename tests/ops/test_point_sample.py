@@ -13,7 +13,7 @@ CASES = [(2, 4, 3, 4, 2, 2), (1, 3, 1, 1, 3, 3), (1, 4, 5, 1, 1, 1), (1, 8, 2, 3
 pytestmark = pytest.mark.usefixtures('way')
 
 
-def inputs(n, c, h, w, groups, s, spread=3., requires_grad=False, **options):
+def inputs(n, c, h, w, groups, s, spread=3.0, requires_grad=False, **options):
     x = torch.randn(n, c, h, w, **options)
     o = spread * torch.randn(n, 2 * groups * s * s, h, w, **options)
     return x.requires_grad_(requires_grad), o.requires_grad_(requires_grad)
@@ -30,12 +30,15 @@ def test_equals_plain_loops(n, c, h, w, groups, s, memory_format, device):
     start = torch.randn(1, o.shape[1], 1, 1, device=device)
     feature = x.to(memory_format=memory_format)
     for options in [dict(), dict(scale=0.3), dict(scale=-2, start=start)]:
-        y, expected = (point_sample(z, o, s, groups, backend, **options)
-                       for z, backend in ((feature, 'auto'), (x, 'reference')))
+        y, expected = (
+            point_sample(z, o, s, groups, backend, **options)
+            for z, backend in ((feature, 'auto'), (x, 'reference'))
+        )
         torch.testing.assert_close(y, expected)
         grad = torch.randn_like(y)
-        torch.testing.assert_close(torch.autograd.grad(y, (x, o), grad),
-                                   torch.autograd.grad(expected, (x, o), grad))
+        torch.testing.assert_close(
+            torch.autograd.grad(y, (x, o), grad), torch.autograd.grad(expected, (x, o), grad)
+        )
 
 
 @pytest.mark.parametrize('n, c, h, w, groups, s', CASES)
@@ -45,7 +48,8 @@ def test_gradcheck(n, c, h, w, groups, s, memory_format):
     o = torch.where(o.frac().abs() < 0.05, o + 0.1, o)
     assert gradcheck(
         lambda x, o: point_sample(x.to(memory_format=memory_format), o, s, groups, scale=0.7),
-        (x.requires_grad_(), o.requires_grad_()))
+        (x.requires_grad_(), o.requires_grad_()),
+    )
 
 
 def test_the_start_is_a_constant():
@@ -56,7 +60,7 @@ def test_the_start_is_a_constant():
 
 
 def test_channel_order_by_hand():
-    x = torch.arange(12.).view(1, 1, 3, 4).repeat(1, 2, 1, 1)
+    x = torch.arange(12.0).view(1, 1, 3, 4).repeat(1, 2, 1, 1)
     o = torch.zeros(1, 2, 2, 4, 3, 4)  # coordinate, group, place
     o[0, 0, 1, 1] = 1  # second group, upper right place: one pixel to the right
     o[0, 1, 0, 2] = 1  # first group, lower left place: one pixel down
@@ -75,7 +79,9 @@ def test_the_start_is_bilinear_interpolation(s, memory_format, device):
     torch.testing.assert_close(
         point_sample(x.to(memory_format=memory_format), o, s, 4, start=bilinear_start(s, 4).to(x)),
         F.interpolate(x, scale_factor=s, mode='bilinear', align_corners=False),
-        atol=1e-6, rtol=1e-6)  # the start itself is float32
+        atol=1e-6,
+        rtol=1e-6,
+    )  # the start itself is float32
 
 
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
@@ -104,10 +110,11 @@ def test_dtype_and_memory_format_are_the_callers(dtype, memory_format, device):
 @pytest.mark.parametrize('way', ['cpp'], indirect=True)
 @pytest.mark.parametrize('dtype', [torch.float32, torch.float64])
 @pytest.mark.parametrize('threads', [1, 3, 9])
-@pytest.mark.parametrize('n, c, h, w, groups, s', [
-    (1, 150, 3, 9, 1, 2), (3, 34, 2, 6, 2, 3), (1, 64, 7, 8, 1, 4), (2, 5, 3, 37, 1, 1)])
-def test_every_split_of_the_work(n, c, h, w, groups, s, threads, dtype, memory_format,
-                                 set_threads):
+@pytest.mark.parametrize(
+    'n, c, h, w, groups, s',
+    [(1, 150, 3, 9, 1, 2), (3, 34, 2, 6, 2, 3), (1, 64, 7, 8, 1, 4), (2, 5, 3, 37, 1, 1)],
+)
+def test_every_split_of_the_work(n, c, h, w, groups, s, threads, dtype, memory_format, set_threads):
     """Blocks of channels, tiles of columns and shares of threads that do not come out even."""
     x, o = inputs(n, c, h, w, groups, s, dtype=torch.float64, requires_grad=True)
     with set_threads(threads):
@@ -117,8 +124,9 @@ def test_every_split_of_the_work(n, c, h, w, groups, s, threads, dtype, memory_f
     expected = point_sample(x, o, s, groups, 'reference')
     close = dict(atol=1e-3, rtol=1e-3) if dtype == torch.float32 else {}
     torch.testing.assert_close(y.double(), expected, **close)
-    torch.testing.assert_close(gradients, torch.autograd.grad(expected, (x, o), grad.double()),
-                               **close)
+    torch.testing.assert_close(
+        gradients, torch.autograd.grad(expected, (x, o), grad.double()), **close
+    )
 
 
 def test_any_strides():
@@ -142,7 +150,7 @@ def test_a_nan_stays_in_its_neighbourhood(memory_format):
 def test_a_border_pixel_is_read_without_its_neighbour(memory_format):
     x = torch.randn(1, 2, 3, 3)
     x[..., 1, 1] = torch.inf
-    y = point_sample(x.to(memory_format=memory_format), torch.full((1, 2, 3, 3), 9.), 1)
+    y = point_sample(x.to(memory_format=memory_format), torch.full((1, 2, 3, 3), 9.0), 1)
     torch.testing.assert_close(y, x[..., -1:, -1:].expand_as(x))
 
 
@@ -173,12 +181,14 @@ def test_far_outside_reads_the_border(memory_format, device):
 
 
 def test_a_compiled_graph_gives_the_same(memory_format, check_compiled):
-    check_compiled(lambda x, o: point_sample(x, o, 2, 2, scale=0.5),
-                   lambda h, w: inputs(2, 4, h, w, 2, 2, requires_grad=True), memory_format)
+    check_compiled(
+        lambda x, o: point_sample(x, o, 2, 2, scale=0.5),
+        lambda h, w: inputs(2, 4, h, w, 2, 2, requires_grad=True),
+        memory_format,
+    )
 
 
 class Sampling(torch.nn.Module):
-
     def forward(self, x, o, start):
         return point_sample(x, o, 2, 2, scale=0.5, start=start)
 
@@ -186,19 +196,24 @@ class Sampling(torch.nn.Module):
 def test_a_compiled_graph_holds_the_operator_an_exported_one_does_not():
     args = (*inputs(1, 4, 3, 5, 2, 2), bilinear_start(2, 2))
     graphs = []
-    compiled = torch.compile(Sampling(), fullgraph=True,
-                             backend=lambda graph, _: graphs.append(graph) or graph)
+    compiled = torch.compile(
+        Sampling(), fullgraph=True, backend=lambda graph, _: graphs.append(graph) or graph
+    )
     torch.testing.assert_close(compiled(*args), Sampling()(*args))
     exported = torch.export.export(Sampling(), args)
     torch.testing.assert_close(exported.module()(*args), Sampling()(*args))
-    assert [any('sample_cells' in str(node.target) for node in graph.graph.nodes)
-            for graph in (*graphs, exported.graph_module)] == [True, False]
+    assert [
+        any('sample_cells' in str(node.target) for node in graph.graph.nodes)
+        for graph in (*graphs, exported.graph_module)
+    ] == [True, False]
 
 
 def test_the_operator_is_registered_as_pytorch_asks(memory_format, way):
     x, o = inputs(2, 4, 3, 5, 2, 2)
-    args = (x.to(memory_format=memory_format).requires_grad_(),
-            o.unflatten(1, (2, 2, 2, 2)).requires_grad_())
+    args = (
+        x.to(memory_format=memory_format).requires_grad_(),
+        o.unflatten(1, (2, 2, 2, 2)).requires_grad_(),
+    )
     op = {'cpp': 'sample_cells_cpp', 'native': 'sample_cells'}[way]
     for start in (None, torch.randn(2, 2, 2, 2)):
         torch.library.opcheck(getattr(torch.ops.mmdyup, op).default, (*args, start, 0.5))
@@ -211,8 +226,10 @@ def test_memory_beyond_input_and_output(memory_format, way):
     # PyTorch's grid_sample writes contiguous
     copies = way == 'native' and memory_format == torch.channels_last
     assert peak_bytes(lambda: point_sample(x, o, 2, 4), 'cpu') < (1.3 + copies) * y.nbytes
-    assert peak_bytes(lambda: torch.autograd.grad(y, (x, o), y.detach(), retain_graph=True),
-                      'cpu') < (1.1 + copies) * y.nbytes
+    assert (
+        peak_bytes(lambda: torch.autograd.grad(y, (x, o), y.detach(), retain_graph=True), 'cpu')
+        < (1.1 + copies) * y.nbytes
+    )
 
 
 def test_errors_say_what_to_do():
@@ -224,7 +241,7 @@ def test_errors_say_what_to_do():
         (TypeError, 'offsets must be a floating', (x, o.int(), 2, 2)),
         (ValueError, 'backend must be one of auto, cpp, native', (x, o, 2, 2, 'mmcv')),
         (TypeError, 'scale must be a number', (x, o, 2, 2, 'auto', torch.ones(()))),
-        (ValueError, r'start must have the shape \(1, 16, 1, 1\)', (x, o, 2, 2, 'auto', 1., o)),
+        (ValueError, r'start must have the shape \(1, 16, 1, 1\)', (x, o, 2, 2, 'auto', 1.0, o)),
     ]:
         with pytest.raises(kind, match=match):
             point_sample(*args)

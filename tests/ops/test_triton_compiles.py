@@ -1,4 +1,5 @@
 """The kernels go through Triton's compiler, which needs no device: the interpreter takes more."""
+
 from collections import Counter
 
 import pytest
@@ -11,18 +12,29 @@ from mmdyup.benchmark.instructions import compile_kernels, count, run_kernels  #
 pytestmark = pytest.mark.skipif(triton.knobs.runtime.interpret, reason='interpreted')
 
 
-@pytest.mark.parametrize('dtype, memory_format, capability, results, access', [
-    (torch.float32, torch.contiguous_format, 90, 1, 'v2.b32'),
-    (torch.float16, torch.channels_last, 90, 8, 'v4.b32'),
-    (torch.bfloat16, torch.contiguous_format, 80, 1, 'b32')])
-def test_every_kernel_compiles_to_as_little_as_it_should(dtype, memory_format, capability, results,
-                                                         access):
+@pytest.mark.parametrize(
+    'dtype, memory_format, capability, results, access',
+    [
+        (torch.float32, torch.contiguous_format, 90, 1, 'v2.b32'),
+        (torch.float16, torch.channels_last, 90, 8, 'v4.b32'),
+        (torch.bfloat16, torch.contiguous_format, 80, 1, 'b32'),
+    ],
+)
+def test_every_kernel_compiles_to_as_little_as_it_should(
+    dtype, memory_format, capability, results, access
+):
     k, s = 3, 2
-    compiled = compile_kernels(capability, lambda: run_kernels(128, 8, 48, k, s, 64, dtype,
-                                                               memory_format))
+    compiled = compile_kernels(
+        capability, lambda: run_kernels(128, 8, 48, k, s, 64, dtype, memory_format)
+    )
     names = Counter(kernel.metadata.name for kernel in compiled)
-    assert names == {'reassemble_kernel': 3, 'sample_kernel': 2, 'gather_kernel': 4,
-                     'grad_kernels_kernel': 2, 'grad_offsets_kernel': 2}
+    assert names == {
+        'reassemble_kernel': 3,
+        'sample_kernel': 2,
+        'gather_kernel': 4,
+        'grad_kernels_kernel': 2,
+        'grad_offsets_kernel': 2,
+    }
     for kernel in compiled:
         found = count(kernel)
         if found.kernel == 'reassemble_kernel':

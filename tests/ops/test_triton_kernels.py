@@ -1,4 +1,5 @@
 """On a CUDA device, or where Triton is interpreted: see test_triton_interpreted.py."""
+
 import warnings
 from functools import partial
 
@@ -33,6 +34,7 @@ pytestmark = pytest.mark.filterwarnings('error:Triton cannot compile')
 def runs(device, monkeypatch):
     from mmdyup.ops import backends
     from mmdyup.ops.triton import fallback
+
     monkeypatch.setattr(backends, '_WARNED', set())
     monkeypatch.setattr(fallback, '_failed', set())
     if device == 'cpu' and not triton_is_interpreted():
@@ -40,8 +42,12 @@ def runs(device, monkeypatch):
     if triton_is_interpreted():
         # the interpreter otherwise checks every sum of integers, which takes most of its time
         from triton.runtime import interpreter
-        monkeypatch.setattr(interpreter.interpreter_builder, 'options',
-                            interpreter.InterpreterOptions(sanitize_overflow=False))
+
+        monkeypatch.setattr(
+            interpreter.interpreter_builder,
+            'options',
+            interpreter.InterpreterOptions(sanitize_overflow=False),
+        )
         watch_memory(interpreter, monkeypatch)
 
 
@@ -52,9 +58,16 @@ def watch_memory(interpreter, monkeypatch):
 
     def note(self, args, kwargs, of=executor._init_args_hst):
         result = of(self, args, kwargs)
-        known[:] = [(t.data_ptr(), t.data_ptr() + t.element_size() *
-                     (1 + sum((n - 1) * step for n, step in zip(t.shape, t.stride(), strict=True))))
-                    for t in result[0] if isinstance(t, torch.Tensor)]
+        known[:] = [
+            (
+                t.data_ptr(),
+                t.data_ptr()
+                + t.element_size()
+                * (1 + sum((n - 1) * step for n, step in zip(t.shape, t.stride(), strict=True))),
+            )
+            for t in result[0]
+            if isinstance(t, torch.Tensor)
+        ]
         return result
 
     def watch(of, pointers, mask):
@@ -67,13 +80,17 @@ def watch_memory(interpreter, monkeypatch):
         return watched
 
     monkeypatch.setattr(executor, '_init_args_hst', note)
-    for name, pointers, mask in [('create_masked_load', 0, 1), ('create_masked_store', 0, 2),
-                                 ('create_atomic_rmw', 1, 3)]:
+    for name, pointers, mask in [
+        ('create_masked_load', 0, 1),
+        ('create_masked_store', 0, 2),
+        ('create_atomic_rmw', 1, 3),
+    ]:
         monkeypatch.setattr(builder, name, watch(getattr(builder, name), pointers, mask))
 
 
 def make(op, n, c, h, w, groups, k, s, **options):
     """The function of an operator that takes a backend, and random inputs for it."""
+
     def randn(*shape):
         return torch.randn(shape, **options)
 
@@ -86,8 +103,9 @@ def make(op, n, c, h, w, groups, k, s, **options):
         run = partial(point_sample, groups=groups, scale=0.3, start=randn(1, places, 1, 1))
         others = [randn(n, places, h, w)]
     else:
-        run = partial(expand_kernels if op == 'expand_kernels' else expand_and_reassemble,
-                      groups=groups)
+        run = partial(
+            expand_kernels if op == 'expand_kernels' else expand_and_reassemble, groups=groups
+        )
         others = [randn(n, groups * k * k, h, w), randn(n, 2 * groups, s * h, s * w)]
     if op == 'expand_kernels':
         x, others = others[0], others[1:]
@@ -102,26 +120,31 @@ def check_against_plain_loops(run, args):
     y, expected = run(*args, backend='triton'), run(*args, backend='reference')
     torch.testing.assert_close(y, expected)
     grad = torch.randn_like(y)
-    torch.testing.assert_close(torch.autograd.grad(y, args, grad),
-                               torch.autograd.grad(expected, args, grad))
+    torch.testing.assert_close(
+        torch.autograd.grad(y, args, grad), torch.autograd.grad(expected, args, grad)
+    )
 
 
-@pytest.mark.parametrize('op, sizes, memory_format', [
-    ('carafe', (2, 4, 1, 3, 2, 3, 2), FORMATS[0]),
-    ('carafe', (1, 3, 1, 1, 1, 5, 3), FORMATS[0]),
-    ('carafe', (1, 2, 1, 2, 1, 7, 1), FORMATS[1]),
-    ('carafe', (1, 2, 1, 1, 1, 1, 16), FORMATS[0]),
-    ('carafe_of_logits', (2, 4, 1, 3, 2, 3, 2), FORMATS[0]),
-    ('carafe_of_logits', (1, 3, 1, 1, 1, 5, 3), FORMATS[1]),
-    ('carafe_of_logits', (1, 2, 1, 2, 1, 7, 1), FORMATS[0]),
-    ('point_sample', (2, 4, 2, 3, 2, None, 2), FORMATS[0]),
-    ('point_sample', (1, 6, 1, 1, 3, None, 3), FORMATS[1]),
-    ('point_sample', (1, 2, 1, 1, 1, None, 8), FORMATS[0]),
-    ('expand_kernels', (2, 4, 2, 3, 2, 3, 2), FORMATS[0]),
-    ('expand_kernels', (1, 4, 1, 2, 1, 1, 3), FORMATS[1]),
-    ('expand_and_reassemble', (2, 4, 1, 2, 2, 3, 2), FORMATS[0]),
-    ('expand_and_reassemble', (1, 3, 2, 1, 1, 1, 3), FORMATS[1]),
-    ('expand_and_reassemble', (1, 2, 1, 1, 1, 5, 1), FORMATS[0])])
+@pytest.mark.parametrize(
+    'op, sizes, memory_format',
+    [
+        ('carafe', (2, 4, 1, 3, 2, 3, 2), FORMATS[0]),
+        ('carafe', (1, 3, 1, 1, 1, 5, 3), FORMATS[0]),
+        ('carafe', (1, 2, 1, 2, 1, 7, 1), FORMATS[1]),
+        ('carafe', (1, 2, 1, 1, 1, 1, 16), FORMATS[0]),
+        ('carafe_of_logits', (2, 4, 1, 3, 2, 3, 2), FORMATS[0]),
+        ('carafe_of_logits', (1, 3, 1, 1, 1, 5, 3), FORMATS[1]),
+        ('carafe_of_logits', (1, 2, 1, 2, 1, 7, 1), FORMATS[0]),
+        ('point_sample', (2, 4, 2, 3, 2, None, 2), FORMATS[0]),
+        ('point_sample', (1, 6, 1, 1, 3, None, 3), FORMATS[1]),
+        ('point_sample', (1, 2, 1, 1, 1, None, 8), FORMATS[0]),
+        ('expand_kernels', (2, 4, 2, 3, 2, 3, 2), FORMATS[0]),
+        ('expand_kernels', (1, 4, 1, 2, 1, 1, 3), FORMATS[1]),
+        ('expand_and_reassemble', (2, 4, 1, 2, 2, 3, 2), FORMATS[0]),
+        ('expand_and_reassemble', (1, 3, 2, 1, 1, 1, 3), FORMATS[1]),
+        ('expand_and_reassemble', (1, 2, 1, 1, 1, 5, 1), FORMATS[0]),
+    ],
+)
 def test_equals_plain_loops_forward_and_backward(op, sizes, memory_format, device):
     run, args = make(op, *sizes, dtype=torch.float64, device=device)
     check_against_plain_loops(run, in_format(args, memory_format))
@@ -131,8 +154,16 @@ def test_equals_plain_loops_forward_and_backward(op, sizes, memory_format, devic
 @pytest.mark.parametrize('memory_format', FORMATS)
 def test_neither_blocks_nor_wide_offsets_show(op, memory_format, device, monkeypatch):
     from mmdyup.ops.triton import gather, launch
-    for name, value in dict(_COLUMNS=(2, ), _THREADS=4, _MAX_CHANNELS=2, _SAMPLED_CHANNELS=2,
-                            _MIN_CHANNELS=2, _MAX_WEIGHTS=18, _WIDE=0).items():
+
+    for name, value in dict(
+        _COLUMNS=(2,),
+        _THREADS=4,
+        _MAX_CHANNELS=2,
+        _SAMPLED_CHANNELS=2,
+        _MIN_CHANNELS=2,
+        _MAX_WEIGHTS=18,
+        _WIDE=0,
+    ).items():
         monkeypatch.setattr(launch, name, value)
     monkeypatch.setattr(gather, '_ELEMENTS', {})
     monkeypatch.setattr(gather, '_FEW_ELEMENTS', 4)
@@ -143,14 +174,17 @@ def test_neither_blocks_nor_wide_offsets_show(op, memory_format, device, monkeyp
 
 def test_programs_that_are_many_do_not_share_channels(device, monkeypatch):
     from mmdyup.ops.triton import launch
+
     monkeypatch.setattr(launch, '_MANY_PROGRAMS', 1)
     run, args = make('carafe', 1, 3, 1, 2, 1, 3, 2, dtype=torch.float64, device=device)
     check_against_plain_loops(run, in_format(args, FORMATS[0]))
 
 
 @pytest.mark.parametrize('op', OPS)
-@pytest.mark.parametrize('dtype, memory_format', [
-    (torch.float16, FORMATS[0]), (torch.bfloat16, FORMATS[1]), (torch.float32, FORMATS[1])])
+@pytest.mark.parametrize(
+    'dtype, memory_format',
+    [(torch.float16, FORMATS[0]), (torch.bfloat16, FORMATS[1]), (torch.float32, FORMATS[1])],
+)
 def test_dtype_and_memory_format_are_the_callers(op, dtype, memory_format, device):
     run, args = make(op, 1, 4, 1, 2, 2, 3, 2, device=device)
     args = in_format([t.to(dtype) for t in args], memory_format)
@@ -161,8 +195,11 @@ def test_dtype_and_memory_format_are_the_callers(op, dtype, memory_format, devic
     close = partial(torch.testing.assert_close, rtol=2 * torch.finfo(dtype).eps, atol=2e-5)
     close(y.double(), expected)
     grad = torch.randn_like(y)
-    for got, wanted in zip(torch.autograd.grad(y, args, grad),
-                           torch.autograd.grad(expected, wide, grad.double()), strict=True):
+    for got, wanted in zip(
+        torch.autograd.grad(y, args, grad),
+        torch.autograd.grad(expected, wide, grad.double()),
+        strict=True,
+    ):
         assert got.dtype == dtype
         close(got.double(), wanted)
 
@@ -170,13 +207,17 @@ def test_dtype_and_memory_format_are_the_callers(op, dtype, memory_format, devic
 def test_half_precision_keeps_positions(device, monkeypatch):
     from mmdyup.ops.triton import launch
     from mmdyup.upsamplers.dysample import bilinear_start
+
     width = 4096
-    monkeypatch.setattr(launch, '_COLUMNS', (2 * width, ))
+    monkeypatch.setattr(launch, '_COLUMNS', (2 * width,))
     x = torch.randn(1, 1, 1, width, device=device).half()
     o = bilinear_start(2, 1).to(device).expand(1, -1, 1, width)
-    torch.testing.assert_close(point_sample(x, o, backend='triton'),
-                               point_sample(x.double(), o.double(), backend='native').half(),
-                               rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(
+        point_sample(x, o, backend='triton'),
+        point_sample(x.double(), o.double(), backend='native').half(),
+        rtol=1e-3,
+        atol=1e-3,
+    )
 
 
 @pytest.mark.parametrize('op', OPS)
@@ -188,26 +229,32 @@ def test_any_strides(op, device):
     torch.testing.assert_close(y, run(*args, backend='reference'))
     # the gradient of a sum has no strides at all
     args = [t.requires_grad_() for t in args]
-    torch.testing.assert_close(torch.autograd.grad(y.sum(), gaps),
-                               torch.autograd.grad(run(*args, backend='reference').sum(), args))
+    torch.testing.assert_close(
+        torch.autograd.grad(y.sum(), gaps),
+        torch.autograd.grad(run(*args, backend='reference').sum(), args),
+    )
 
 
 def test_a_start_with_gaps_in_memory(device):
     x, o = make('point_sample', 1, 2, 2, 3, 1, None, 2, device=device)[1]
     start = torch.randn(1, 16, 1, 1, device=device)[:, ::2]
-    y, expected = (point_sample(x, o, backend=backend, start=start)
-                   for backend in ('triton', 'reference'))
+    y, expected = (
+        point_sample(x, o, backend=backend, start=start) for backend in ('triton', 'reference')
+    )
     torch.testing.assert_close(y, expected)
 
 
 def test_offsets_expanded_over_the_map(device):
     x, _ = make('point_sample', 1, 2, 2, 3, 1, None, 1, device=device)[1]
     o = torch.full((1, 2, 1, 1), 0.25, device=device, requires_grad=True)
-    y, expected = (point_sample(x, o.expand(1, 2, 2, 3), 1, backend=backend)
-                   for backend in ('triton', 'reference'))
+    y, expected = (
+        point_sample(x, o.expand(1, 2, 2, 3), 1, backend=backend)
+        for backend in ('triton', 'reference')
+    )
     torch.testing.assert_close(y, expected)
-    torch.testing.assert_close(torch.autograd.grad(y.sum(), o),
-                               torch.autograd.grad(expected.sum(), o))
+    torch.testing.assert_close(
+        torch.autograd.grad(y.sum(), o), torch.autograd.grad(expected.sum(), o)
+    )
 
 
 @pytest.mark.parametrize('op', OPS)
@@ -231,8 +278,9 @@ def test_a_nan_stays_in_its_neighbourhood(device):
     grad[0, 0, 0, 0] = torch.nan
     args = dict(outputs=run(x, m, backend='triton'), inputs=(x, m), grad_outputs=grad)
     expected = args | dict(outputs=run(x, m, backend='reference'))
-    torch.testing.assert_close(torch.autograd.grad(**args), torch.autograd.grad(**expected),
-                               equal_nan=True)
+    torch.testing.assert_close(
+        torch.autograd.grad(**args), torch.autograd.grad(**expected), equal_nan=True
+    )
 
 
 def test_a_gradient_that_is_not_a_number_stays_with_the_pixels_read(device):
@@ -240,8 +288,10 @@ def test_a_gradient_that_is_not_a_number_stays_with_the_pixels_read(device):
     o = torch.full((1, 2, 4, 4), 0.25, dtype=torch.float64, device=device, requires_grad=True)
     grad = torch.ones_like(x)
     grad[0, 0, 1, 1] = torch.nan
-    got, expected = (torch.autograd.grad(point_sample(x, o, 1, backend=backend), (x, o), grad)
-                     for backend in ('triton', 'reference'))
+    got, expected = (
+        torch.autograd.grad(point_sample(x, o, 1, backend=backend), (x, o), grad)
+        for backend in ('triton', 'reference')
+    )
     torch.testing.assert_close(got, expected, equal_nan=True)
     assert got[0].isnan().sum() == 4
 
@@ -298,8 +348,12 @@ def test_a_compiled_graph_holds_one_operator_and_gives_the_same(op, device):
     torch._dynamo.reset()
     compiled = torch.compile(partial(run, backend='triton'), fullgraph=True, backend=keep)
     torch.testing.assert_close(compiled(*args), run(*args, backend='triton'))
-    calls = [str(node.target) for graph in graphs for node in graph.graph.nodes
-             if node.op == 'call_function']
+    calls = [
+        str(node.target)
+        for graph in graphs
+        for node in graph.graph.nodes
+        if node.op == 'call_function'
+    ]
     assert sum(f'mmdyup.triton_{IN_GRAPHS.get(op, op)}' in call for call in calls) == 1
 
 
@@ -313,16 +367,19 @@ def test_registered_as_pytorch_asks(op, device):
     elif op == 'point_sample':
         args = (args[0], args[1].unflatten(1, (2, 1, 2, 2)))
         others = (torch.zeros(2, 1, 2, 2, device=device), 0.3)
-    torch.library.opcheck(getattr(torch.ops.mmdyup, f'triton_{IN_GRAPHS.get(op, op)}').default,
-                          (*(t.detach().requires_grad_() for t in args), *others))
+    torch.library.opcheck(
+        getattr(torch.ops.mmdyup, f'triton_{IN_GRAPHS.get(op, op)}').default,
+        (*(t.detach().requires_grad_() for t in args), *others),
+    )
 
 
 @pytest.mark.parametrize('op', OPS)
-@pytest.mark.parametrize('error', [PTXASError('no such instruction.'),
-                                   RuntimeError('Failed to find C compiler.')])
-def test_where_kernels_do_not_compile_pytorch_runs_with_one_warning(op, error, device,
-                                                                    monkeypatch):
+@pytest.mark.parametrize(
+    'error', [PTXASError('no such instruction.'), RuntimeError('Failed to find C compiler.')]
+)
+def test_where_kernels_do_not_compile_pytorch_runs_with_one_warning(op, error, device, monkeypatch):
     from mmdyup.ops.triton import gather, grad_kernels, reassembly, sample_cells
+
     calls = []
 
     def fail(*args, **constants):

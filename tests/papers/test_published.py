@@ -68,7 +68,9 @@ def test_fade_with_its_blend():
 
 def test_three_fades_of_either_width():
     """The reason given for +0.1M in UPerNet's table."""
+
     def fade(channels):
         return 2 * 64 * channels + 64 + 9 * 64 * 25 + 25 + channels + 1
+
     assert agreement(note('upernet_r50_fade', 'params'), 3 * fade(512), 0)
     assert agreement('+0.1M', 3 * fade(256), 0)

@@ -1,4 +1,5 @@
 """Scores out of the folders of a run; the Runner of mmengine writes its config itself."""
+
 import json
 from pathlib import Path
 
@@ -43,6 +44,7 @@ def made(tmp_path):
         if test:
             (folder / f'{stamp}.json').write_text(json.dumps(test))
         return str(folder)
+
     return make
 
 
@@ -58,8 +60,9 @@ def test_nothing_there(tmp_path, made):
 
 def test_the_last_validation_of_the_newest_run(tmp_path, made):
     made('20260101_000000', line(0.9, step=12))
-    folder = made('20260102_000000', TRAIN, line(0.2, step=1), TRAIN, line(0.386, step=12),
-                  '{"coco/bbox_m')
+    folder = made(
+        '20260102_000000', TRAIN, line(0.2, step=1), TRAIN, line(0.386, step=12), '{"coco/bbox_m'
+    )
     made('20260103_000000', TRAIN)
     run = found(tmp_path)
     assert (run.status, run.folder, run.at) == ('run', folder, 'validated at step 12')
@@ -72,12 +75,16 @@ def test_a_test(tmp_path, made):
     assert run.at == 'tested' and run.scores['AP'] == pytest.approx(40)
 
 
-@pytest.mark.parametrize('edit', [
-    lambda cfg: cfg.model.backbone.update(depth=18),
-    lambda cfg: cfg.model.backbone.update(init_cfg=None),
-    lambda cfg: cfg.train_cfg.update(max_epochs=1),
-    lambda cfg: cfg.val_dataloader.dataset.update(ann_file='val.json'),
-    lambda cfg: cfg.train_dataloader.dataset.update(metainfo=dict(classes=('a',)))])
+@pytest.mark.parametrize(
+    'edit',
+    [
+        lambda cfg: cfg.model.backbone.update(depth=18),
+        lambda cfg: cfg.model.backbone.update(init_cfg=None),
+        lambda cfg: cfg.train_cfg.update(max_epochs=1),
+        lambda cfg: cfg.val_dataloader.dataset.update(ann_file='val.json'),
+        lambda cfg: cfg.train_dataloader.dataset.update(metainfo=dict(classes=('a',))),
+    ],
+)
 def test_another_config_does_not_count(tmp_path, made, edit):
     folder = made('20260102_000000', line(0.9), edit=edit)
     assert found(tmp_path) == Run('not this config', folder)
@@ -90,6 +97,7 @@ def test_what_does_not_make_another_config(tmp_path, made):
         cfg.train_dataloader.dataset.data_root = '/elsewhere/coco/'
         cfg.train_dataloader.batch_size = 4
         cfg.train_cfg.val_interval = 3
+
     made('20260102_000000', line(0.4), edit=edit)
     assert found(tmp_path).status == 'run'
 

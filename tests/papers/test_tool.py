@@ -1,4 +1,5 @@
 """tools/reproduce.py as a person uses it."""
+
 import json
 import runpy
 from dataclasses import replace
@@ -25,11 +26,14 @@ def elsewhere(tmp_path, monkeypatch):
 @pytest.fixture
 def edited(monkeypatch):
     """Has the tool read a table that was changed."""
+
     def edit(name, **changes):
         table = replace(load_table(name), **changes)
-        monkeypatch.setattr(cli, 'load_table',
-                            lambda other: table if other == name else load_table(other))
+        monkeypatch.setattr(
+            cli, 'load_table', lambda other: table if other == name else load_table(other)
+        )
         return table
+
     return edit
 
 
@@ -45,7 +49,7 @@ def test_one_operator(capsys):
     data = json.loads((folder / 'reproduce.json').read_text())
     assert data['command'] == 'python tools/reproduce.py --row carafe_2x dlu_16x'
     assert set(data['versions']) >= {'torch', 'mmengine', 'mmdyup'}
-    table, = data['tables']
+    (table,) = data['tables']
     carafe, dlu = table['rows']
     assert carafe['count']['parameters'] == 74_148 and carafe['count']['flops'] == 199_168
     assert dlu['verdicts']['params']['entry'] == '-91%'
@@ -67,6 +71,7 @@ def test_a_number_that_disagrees_is_told_by_the_exit_status(edited, capsys):
 def test_a_row_of_faster_rcnn_with_a_run_of_its_own(edited, capsys):
     pytest.importorskip('mmdet')
     from mmengine.config import Config
+
     edited('faster_rcnn', picture=(64, 64))
     name = 'faster_rcnn_dysample'
     run = Path('runs') / name / '20260101_000000/vis_data'
@@ -75,7 +80,7 @@ def test_a_row_of_faster_rcnn_with_a_run_of_its_own(edited, capsys):
     (run / 'scalars.json').write_text('{"coco/bbox_mAP": 0.385, "step": 12}')
     assert status('--row', name, '--work-dirs', 'runs', '--out', 'out') == 0
     data = json.loads(Path('out/reproduce.json').read_text())
-    row, = data['tables'][0]['rows']
+    (row,) = data['tables'][0]['rows']
     assert row['count']['parameters'] - row['baseline']['parameters'] == 4 * (8_192 + 32)
     assert row['baseline']['trainable'] == 46_836_640
     verdict = row['verdicts']['params']
@@ -88,17 +93,21 @@ def test_a_row_of_faster_rcnn_with_a_run_of_its_own(edited, capsys):
 def test_a_gain_needs_the_run_of_its_baseline(tmp_path, monkeypatch):
     from mmdyup.papers import reproduce
     from mmdyup.papers.scores import Run
+
     table = load_table('libra_rcnn')
     runs = {'libra_rcnn_dlu': Run('run', 'a', 'tested', {'AP': 39.0})}
-    monkeypatch.setattr(reproduce, 'find_run',
-                        lambda folder, config, metrics: runs.get(folder.name, Run()))
+    monkeypatch.setattr(
+        reproduce, 'find_run', lambda folder, config, metrics: runs.get(folder.name, Run())
+    )
     monkeypatch.setattr(Reproduction, '_why_not', lambda self, table, row: None)
     monkeypatch.setattr(Reproduction, '_count', lambda self, table, row: None)
 
     def measured():
-        result, = Reproduction(tmp_path, tmp_path).run(
-            table, [table.row('libra_rcnn_dlu')], lambda doing: None)
+        (result,) = Reproduction(tmp_path, tmp_path).run(
+            table, [table.row('libra_rcnn_dlu')], lambda doing: None
+        )
         return result.measured
+
     assert measured() == {}
     runs['libra_rcnn_nearest'] = Run('run', 'b', 'tested', {'AP': 38.25})
     assert measured() == {'AP': 0.75}
@@ -114,16 +123,24 @@ def test_rows_that_cannot_be_computed(tmp_path):
 
 
 def test_every_config_that_a_table_names_is_there():
-    names = {row.name for table in map(load_table, NAMES) for row in table.rows
-             if row.config and not row.operator}
+    names = {
+        row.name
+        for table in map(load_table, NAMES)
+        for row in table.rows
+        if row.config and not row.operator
+    }
     assert names <= {path.stem for path in (ROOT / 'configs').glob('*.py')}
 
 
 def test_what_is_wrong_is_said_in_a_sentence():
-    for argv, words in ((['--table', 'fast_rcnn'], 'There is no table fast_rcnn; choose from one'),
-                        (['--row', 'panoptic_fpn_dysampel'], 'are panoptic_fpn_dysample, panoptic'),
-                        (['--table', 'libra_rcnn', '--row', 'carafe_2x'],
-                         'There is no row carafe_2x in the table libra_rcnn; rows are called')):
+    for argv, words in (
+        (['--table', 'fast_rcnn'], 'There is no table fast_rcnn; choose from one'),
+        (['--row', 'panoptic_fpn_dysampel'], 'are panoptic_fpn_dysample, panoptic'),
+        (
+            ['--table', 'libra_rcnn', '--row', 'carafe_2x'],
+            'There is no row carafe_2x in the table libra_rcnn; rows are called',
+        ),
+    ):
         message = status(*argv)
         assert words in message and '\n' not in message and message.endswith('.')
     Path('taken').write_text('')

@@ -1,4 +1,5 @@
 """FLOPs of a two-stage detector, in miniature."""
+
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ def built(tmp_path):
         cfg.model.test_cfg.rcnn.max_per_img = masks
         cfg.dump(tmp_path / 'config.py')
         return build_whole(tmp_path / 'config.py', 'mmdet')
+
     return build
 
 
@@ -44,8 +46,9 @@ def test_every_mask_costs_the_same(built):
 
 
 def test_an_upsampler_adds_what_it_costs(built):
-    nearest, dysample = (count(built(f'faster_rcnn_{name}', 2), PICTURE)
-                         for name in ('nearest', 'dysample'))
+    nearest, dysample = (
+        count(built(f'faster_rcnn_{name}', 2), PICTURE) for name in ('nearest', 'dysample')
+    )
     assert dysample.parameters - nearest.parameters == 4 * (64 * 32 + 32)
     assert dysample.biases == 4 * 32 and nearest.biases == 0
     # levels of 1×2, 2×3, 4×6 and 8×12 pixels; offsets, and four multiply-adds a sample

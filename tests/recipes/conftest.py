@@ -15,14 +15,21 @@ def make_split(root, split, count, folder='images'):
     for i in range(count):
         image = rng.integers(0, 90, (64, 96, 3), dtype=np.uint8)
         x, y = (int(v) for v in rng.integers(2, 30, 2))
-        image[y:y + 24, x:x + 24, i % 3] = 250
+        image[y : y + 24, x : x + 24, i % 3] = 250
         name = f'{split}_{i}.png'
         cv2.imwrite(str(root / folder / name), image)
         images.append(dict(id=i, file_name=name, width=96, height=64))
-        annotations.append(dict(
-            id=i + 1, image_id=i, category_id=CATEGORIES[i % 3]['id'],
-            bbox=[x, y, 24, 24], area=576, iscrowd=0,
-            segmentation=[[x, y, x + 24, y, x + 24, y + 24, x, y + 24]]))
+        annotations.append(
+            dict(
+                id=i + 1,
+                image_id=i,
+                category_id=CATEGORIES[i % 3]['id'],
+                bbox=[x, y, 24, 24],
+                area=576,
+                iscrowd=0,
+                segmentation=[[x, y, x + 24, y, x + 24, y + 24, x, y + 24]],
+            )
+        )
     data = dict(images=images, annotations=annotations, categories=CATEGORIES)
     (root / f'{split}.json').write_text(json.dumps(data))
 

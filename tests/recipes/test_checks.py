@@ -24,6 +24,7 @@ def hub(tmp_path, monkeypatch):
 def no_network(monkeypatch):
     def refuse(*args, **kwargs):
         raise urllib.error.URLError('unreachable')
+
     monkeypatch.setattr('urllib.request.urlopen', refuse)
 
 
@@ -32,11 +33,14 @@ def config(source):
     return Config(dict(model=dict(backbone=dict(type='ResNet', init_cfg=init_cfg))))
 
 
-@pytest.mark.parametrize('source, cached', [
-    ('torchvision://resnet50', 'resnet50-0676ba61.pth'),
-    ('open-mmlab://detectron2/resnet50_caffe', 'resnet50_msra-5891d200.pth'),
-    ('https://somewhere.org/a/weights.pth?download=1', 'weights.pth'),
-])
+@pytest.mark.parametrize(
+    'source, cached',
+    [
+        ('torchvision://resnet50', 'resnet50-0676ba61.pth'),
+        ('open-mmlab://detectron2/resnet50_caffe', 'resnet50_msra-5891d200.pth'),
+        ('https://somewhere.org/a/weights.pth?download=1', 'weights.pth'),
+    ],
+)
 def test_weights_in_the_cache_are_enough(source, cached, hub, no_network):
     with pytest.raises(ValueError, match='--from-scratch'):
         check_weights(config(source))
@@ -48,9 +52,11 @@ def test_a_server_that_answers_is_enough(hub, monkeypatch):
     class Answer:
         def close(self):
             pass
+
     asked = []
-    monkeypatch.setattr('urllib.request.urlopen',
-                        lambda request, timeout: asked.append(request) or Answer())
+    monkeypatch.setattr(
+        'urllib.request.urlopen', lambda request, timeout: asked.append(request) or Answer()
+    )
     check_weights(config('torchvision://resnet18'))
     assert asked[0].get_method() == 'HEAD'
     assert 'resnet18' in asked[0].full_url
@@ -60,6 +66,7 @@ def test_a_server_that_answers_is_enough(hub, monkeypatch):
 def test_what_a_server_may_say(status, reached, hub, monkeypatch):
     def answer(request, timeout):
         raise urllib.error.HTTPError(request.full_url, status, '', {}, None)
+
     monkeypatch.setattr('urllib.request.urlopen', answer)
     assert available('https://somewhere.org/weights.pth') is reached
 
@@ -77,8 +84,11 @@ def test_missing_checkpoint(tmp_path):
 
 
 def test_missing_data_names_the_file_and_the_remedy(folder):
-    dataset = dict(type='RepeatDataset', times=2, dataset=dict(
-        data_root=str(folder), ann_file='train.json', data_prefix=dict(img='images/')))
+    dataset = dict(
+        type='RepeatDataset',
+        times=2,
+        dataset=dict(data_root=str(folder), ann_file='train.json', data_prefix=dict(img='images/')),
+    )
     cfg = Config(dict(train_dataloader=dict(dataset=dataset), val_dataloader=None))
     check_data(cfg, ('train', 'val', 'test'))
     cfg.train_dataloader.dataset.dataset.data_prefix.img = 'photos/'
@@ -91,16 +101,22 @@ def test_missing_data_names_the_file_and_the_remedy(folder):
     check_data(cfg, ('train',))
 
 
-@pytest.mark.parametrize('upsample_cfg, words', [
-    (dict(type='DySampel'), "no upsampler 'DySampel'"), (dict(mode='nearest'), "needs a 'type'")])
+@pytest.mark.parametrize(
+    'upsample_cfg, words',
+    [(dict(type='DySampel'), "no upsampler 'DySampel'"), (dict(mode='nearest'), "needs a 'type'")],
+)
 def test_an_upsampler_that_there_is_not(upsample_cfg, words):
     cfg = Config(dict(model=dict(neck=dict(type='DyFPN', upsample_cfg=upsample_cfg))))
     with pytest.raises(ValueError, match=words):
         check_upsamplers(cfg)
 
 
-@pytest.mark.parametrize('neck', [
-    dict(type='FPN', upsample_cfg=dict(mode='nearest')),
-    dict(type='DyYOLOXPAFPN', upsample_cfg=dict(scale_factor=2, mode='nearest'))])
+@pytest.mark.parametrize(
+    'neck',
+    [
+        dict(type='FPN', upsample_cfg=dict(mode='nearest')),
+        dict(type='DyYOLOXPAFPN', upsample_cfg=dict(scale_factor=2, mode='nearest')),
+    ],
+)
 def test_what_the_parents_configs_give_to_interpolation(neck):
     check_upsamplers(Config(dict(model=dict(neck=neck))))

@@ -12,14 +12,17 @@ from mmengine.hub import get_config  # noqa: E402
 from mmengine.registry import init_default_scope  # noqa: E402
 
 
-@pytest.mark.parametrize('name, heads', [
-    ('faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py', 1),
-    ('mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py', 2),
-    ('cascade_rcnn/cascade-mask-rcnn_r50_fpn_1x_coco.py', 4),
-    ('retinanet/retinanet_r50_fpn_1x_coco.py', 1),
-    ('yolox/yolox_s_8xb8-300e_coco.py', 1),
-    ('rtmdet/rtmdet_tiny_8xb32-300e_coco.py', 1),
-])
+@pytest.mark.parametrize(
+    'name, heads',
+    [
+        ('faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py', 1),
+        ('mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py', 2),
+        ('cascade_rcnn/cascade-mask-rcnn_r50_fpn_1x_coco.py', 4),
+        ('retinanet/retinanet_r50_fpn_1x_coco.py', 1),
+        ('yolox/yolox_s_8xb8-300e_coco.py', 1),
+        ('rtmdet/rtmdet_tiny_8xb32-300e_coco.py', 1),
+    ],
+)
 def test_every_head_counts_the_folders_classes(folder, name, heads):
     cfg = get_config(f'mmdet::{name}')
     use_folder(cfg, folder)
@@ -46,14 +49,17 @@ def test_other_counts_of_classes_stay(folder):
 def test_labels_and_evaluation_follow_the_file(folder):
     """mmdet's own data set, built from the edited config, against the JSON itself."""
     from mmdet.registry import DATASETS, METRICS
+
     cfg = get_config('mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py')
     use_folder(cfg, folder)
     init_default_scope('mmdet')
     dataset = DATASETS.build(cfg.train_dataloader.dataset)
     data = json.loads((folder / 'train.json').read_text())
     names = {c['id']: c['name'] for c in data['categories']}
-    wanted = {d['file_name']: names[a['category_id']]
-              for d, a in zip(data['images'], data['annotations'], strict=True)}
+    wanted = {
+        d['file_name']: names[a['category_id']]
+        for d, a in zip(data['images'], data['annotations'], strict=True)
+    }
     seen = {}
     for i in range(len(dataset)):
         info = dataset.get_data_info(i)

@@ -1,4 +1,5 @@
 """Panoptic configs on a folder, with Shapes as the folder."""
+
 import shutil
 from pathlib import Path
 
@@ -40,10 +41,18 @@ def truth(root, name):
 
 def test_every_head_counts_things_and_stuff(cfg, shapes):
     use_folder(cfg, shapes)
-    found = [(key, node[key]) for node in walk(cfg.model) for key in
-             ('num_classes', 'num_things_classes', 'num_stuff_classes') if key in node]
-    assert sorted(found) == [('num_classes', 4)] * 2 + [
-        ('num_stuff_classes', 2)] * 2 + [('num_things_classes', 4)] * 2
+    found = [
+        (key, node[key])
+        for node in walk(cfg.model)
+        for key in ('num_classes', 'num_things_classes', 'num_stuff_classes')
+        if key in node
+    ]
+    assert (
+        sorted(found)
+        == [('num_classes', 4)] * 2
+        + [('num_stuff_classes', 2)] * 2
+        + [('num_things_classes', 4)] * 2
+    )
     for split in ('train', 'val', 'test'):
         dataset = cfg[f'{split}_dataloader'].dataset
         assert dataset.metainfo.classes == THINGS + STUFF
@@ -58,6 +67,7 @@ def test_every_head_counts_things_and_stuff(cfg, shapes):
 def test_what_the_model_learns(cfg, shapes):
     """mmdet's data set, built from the edited config, against Shapes' semantic maps."""
     from mmdet.registry import DATASETS
+
     use_folder(cfg, shapes)
     for node in walk(cfg.val_dataloader):
         if node.get('type') == 'Resize':
@@ -69,14 +79,16 @@ def test_what_the_model_learns(cfg, shapes):
         assert (sample.gt_sem_seg.sem_seg[0].numpy() == labels).all()
         objects = {value for value in np.unique(ids) if labels[ids == value][0] < len(THINGS)}
         assert len(sample.gt_instances) == len(objects)
-        for label, mask in zip(sample.gt_instances.labels, sample.gt_instances.masks.masks,
-                               strict=True):
+        for label, mask in zip(
+            sample.gt_instances.labels, sample.gt_instances.masks.masks, strict=True
+        ):
             assert (labels[mask > 0] == int(label)).all()
 
 
 def test_what_the_metric_reads(cfg, shapes):
     """Ground truth as the prediction has quality 100; with two labels exchanged, it has less."""
     from mmdet.registry import DATASETS, METRICS
+
     use_folder(cfg, shapes)
     dataset = DATASETS.build(cfg.val_dataloader.dataset)
 
@@ -89,9 +101,17 @@ def test_what_the_metric_reads(cfg, shapes):
             # mmdet's code of a segment: its label, and a thousand for each instance
             instances = np.unique(ids, return_inverse=True)[1].reshape(ids.shape) + 1
             coded = relabel[labels] + 1000 * np.where(labels < len(THINGS), instances, 0)
-            metric.process({}, [dict(
-                img_id=info['img_id'], img_path=info['img_path'], ori_shape=ids.shape,
-                pred_panoptic_seg=dict(sem_seg=torch.from_numpy(coded)[None]))])
+            metric.process(
+                {},
+                [
+                    dict(
+                        img_id=info['img_id'],
+                        img_path=info['img_path'],
+                        ori_shape=ids.shape,
+                        pred_panoptic_seg=dict(sem_seg=torch.from_numpy(coded)[None]),
+                    )
+                ],
+            )
         return metric.compute_metrics(metric.results)
 
     same = np.arange(6)
@@ -124,19 +144,22 @@ def test_missing_label_maps(cfg, root):
         use_folder(cfg, root)
 
 
-@pytest.mark.parametrize('change, words', [
-    (lambda d: d['categories'][0].pop('isthing'), 'category number 0 has no "isthing"'),
-    (lambda d: d['annotations'][0].pop('segments_info'), 'has no "segments_info"'),
-    (lambda d: d['annotations'][0]['segments_info'][0].pop('iscrowd'), 'has no "iscrowd"'),
-    (lambda d: d['annotations'][0]['segments_info'][0].update(category_id=9), 'category 9'),
-    (lambda d: d['annotations'][0].update(image_id=77), 'image 77'),
-    (lambda d: d['categories'][0].update(name='path'), "the name 'path'"),
-    (lambda d: d['categories'].reverse(), 'lists stuff before things'),
-    (lambda d: [c.update(isthing=1) for c in d['categories']], 'lists no stuff'),
-    (lambda d: [c.update(isthing=0) for c in d['categories']], 'lists no things'),
-    (lambda d: d['images'][0].update(file_name='a/1.png'), "'a/1.png': .*no folder"),
-    (lambda d: d['images'][0].update(file_name='1.jpeg'), "'1.jpeg'"),
-])
+@pytest.mark.parametrize(
+    'change, words',
+    [
+        (lambda d: d['categories'][0].pop('isthing'), 'category number 0 has no "isthing"'),
+        (lambda d: d['annotations'][0].pop('segments_info'), 'has no "segments_info"'),
+        (lambda d: d['annotations'][0]['segments_info'][0].pop('iscrowd'), 'has no "iscrowd"'),
+        (lambda d: d['annotations'][0]['segments_info'][0].update(category_id=9), 'category 9'),
+        (lambda d: d['annotations'][0].update(image_id=77), 'image 77'),
+        (lambda d: d['categories'][0].update(name='path'), "the name 'path'"),
+        (lambda d: d['categories'].reverse(), 'lists stuff before things'),
+        (lambda d: [c.update(isthing=1) for c in d['categories']], 'lists no stuff'),
+        (lambda d: [c.update(isthing=0) for c in d['categories']], 'lists no things'),
+        (lambda d: d['images'][0].update(file_name='a/1.png'), "'a/1.png': .*no folder"),
+        (lambda d: d['images'][0].update(file_name='1.jpeg'), "'1.jpeg'"),
+    ],
+)
 def test_what_can_be_wrong_inside(root, edit_json, change, words):
     edit_json(root / 'panoptic_train.json', change)
     with pytest.raises(ValueError, match=words):

@@ -8,12 +8,16 @@ from mmdyup.recipes.checks import check_weights  # noqa: E402
 from mmdyup.recipes.scratch import is_pretrained, train_from_scratch  # noqa: E402
 
 
-@pytest.mark.parametrize('name', [
-    'faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py',
-    'mask_rcnn/mask-rcnn_r50-caffe_fpn_1x_coco.py',
-])
+@pytest.mark.parametrize(
+    'name',
+    [
+        'faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py',
+        'mask_rcnn/mask-rcnn_r50-caffe_fpn_1x_coco.py',
+    ],
+)
 def test_everything_learns_and_nothing_is_loaded(name, monkeypatch):
     from mmdet.registry import MODELS
+
     init_default_scope('mmdet')
     cfg = get_config(f'mmdet::{name}')
     cfg.load_from = 'https://somewhere/weights.pth'

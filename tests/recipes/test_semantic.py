@@ -17,12 +17,15 @@ from mmengine.registry import init_default_scope  # noqa: E402
 SEGFORMER = 'segformer/segformer_mit-b1_8xb2-160k_ade20k-512x512.py'
 
 
-@pytest.mark.parametrize('name, counts', [
-    (SEGFORMER, 1),
-    ('upernet/upernet_r50_4xb2-40k_cityscapes-512x1024.py', 2),
-    ('ocrnet/ocrnet_hr18_4xb4-80k_ade20k-512x512.py', 2),
-    ('unet/unet-s5-d16_fcn_4xb4-40k_chase-db1-128x128.py', 2),
-])
+@pytest.mark.parametrize(
+    'name, counts',
+    [
+        (SEGFORMER, 1),
+        ('upernet/upernet_r50_4xb2-40k_cityscapes-512x1024.py', 2),
+        ('ocrnet/ocrnet_hr18_4xb4-80k_ade20k-512x512.py', 2),
+        ('unet/unet-s5-d16_fcn_4xb4-40k_chase-db1-128x128.py', 2),
+    ],
+)
 def test_every_head_counts_the_folders_classes(shapes, name, counts):
     cfg = get_config(f'mmseg::{name}')
     use_semantic_folder(cfg, shapes)
@@ -44,6 +47,7 @@ def test_labels_are_those_of_the_files(shapes):
     """mmseg's own data set, built from the edited config of one in which 0 is no class, against
     the PNG: every value as it stands, 0 included."""
     from mmseg.registry import DATASETS
+
     cfg = get_config(f'mmseg::{SEGFORMER}')
     use_semantic_folder(cfg, shapes)
     init_default_scope('mmseg')

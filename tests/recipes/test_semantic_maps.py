@@ -57,12 +57,18 @@ def test_pictures_turned_by_their_exif(root):
     read_semantic_folder(root)
 
 
-@pytest.mark.parametrize('lost, words', [
-    ('images/train', 'images/train is missing or holds no pictures'),
-    ('semantic/val', r'1 of the 1 pictures.*val have no label map.*val/deeper/c.png is missing'),
-    ('semantic/train/a.png', r'1 of the 2 pictures.*train/a.png is missing'),
-    ('images/train/a.png', r'semantic/train/a.png is the label map of a picture'),
-])
+@pytest.mark.parametrize(
+    'lost, words',
+    [
+        ('images/train', 'images/train is missing or holds no pictures'),
+        (
+            'semantic/val',
+            r'1 of the 1 pictures.*val have no label map.*val/deeper/c.png is missing',
+        ),
+        ('semantic/train/a.png', r'1 of the 2 pictures.*train/a.png is missing'),
+        ('images/train/a.png', r'semantic/train/a.png is the label map of a picture'),
+    ],
+)
 def test_missing_files(root, lost, words):
     (root / lost).rename(root / 'elsewhere')
     with pytest.raises(FileNotFoundError, match=words):
@@ -79,14 +85,21 @@ def labels(value, kind=np.uint8, shape=(12, 16)):
     return Image.fromarray(np.full(shape, value, kind))
 
 
-@pytest.mark.parametrize('image, names, words', [
-    (labels(3), 'x y z', 'b.1.png has the value 3, but classes.txt names 3 classes.*0 to 2'),
-    (labels(300, np.uint16), '', 'b.1.png has the value 300, but eight bits.*0 to 254'),
-    (labels(1, shape=(12, 16, 3)), '', 'b.1.png is a colour picture'),
-    (labels(1, shape=(16, 12)), '', 'b.1.png has 12x16 pixels, but its picture.*b.1.png has 16x12'),
-    (labels(1), 'x y x', "names the class 'x' twice"),
-    (labels(1), 'x y', 'c.png has the value 2'),
-])
+@pytest.mark.parametrize(
+    'image, names, words',
+    [
+        (labels(3), 'x y z', 'b.1.png has the value 3, but classes.txt names 3 classes.*0 to 2'),
+        (labels(300, np.uint16), '', 'b.1.png has the value 300, but eight bits.*0 to 254'),
+        (labels(1, shape=(12, 16, 3)), '', 'b.1.png is a colour picture'),
+        (
+            labels(1, shape=(16, 12)),
+            '',
+            'b.1.png has 12x16 pixels, but its picture.*b.1.png has 16x12',
+        ),
+        (labels(1), 'x y x', "names the class 'x' twice"),
+        (labels(1), 'x y', 'c.png has the value 2'),
+    ],
+)
 def test_wrong_label_maps(root, image, names, words):
     image.save(root / 'semantic/train/b.1.png')
     if names:

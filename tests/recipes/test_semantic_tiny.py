@@ -27,11 +27,13 @@ def shrunk(name, scratch=True):
 @pytest.mark.parametrize('name', [SEGFORMER, UPERNET, SEMANTIC_FPN, PSPNET])
 def test_the_same_architecture_with_channels_that_fit(name, scratch):
     from mmseg.registry import MODELS
+
     init_default_scope('mmseg')
 
     def kinds(cfg):
         found = [node['type'] for node in walk(cfg.model) if 'type' in node]
         return ['BN' if kind == 'SyncBN' else kind for kind in found if kind != 'Pretrained']
+
     cfg = shrunk(name, scratch)
     assert kinds(cfg) == kinds(get_config(f'mmseg::{name}'))
     model = MODELS.build(cfg.model).eval()
@@ -43,8 +45,9 @@ def test_the_same_architecture_with_channels_that_fit(name, scratch):
     assert sum(p.numel() for p in model.parameters()) < (4e6 if scratch else 16e6)
 
 
-@pytest.mark.parametrize('name, source', [
-    (SEGFORMER, None), (UPERNET, 'open-mmlab://resnet18_v1c')])
+@pytest.mark.parametrize(
+    'name, source', [(SEGFORMER, None), (UPERNET, 'open-mmlab://resnet18_v1c')]
+)
 def test_published_weights_are_those_of_the_small_backbone(name, source):
     cfg = shrunk(name, scratch=False)
     assert not cfg.model.get('pretrained')
@@ -53,10 +56,13 @@ def test_published_weights_are_those_of_the_small_backbone(name, source):
         assert cfg.model.backbone.get('base_channels', 64) == 64
 
 
-@pytest.mark.parametrize('name, crop, scale', [
-    (SEGFORMER, (256, 256), (819, 256)),
-    (SEMANTIC_FPN, (128, 256), (512, 256)),
-])
+@pytest.mark.parametrize(
+    'name, crop, scale',
+    [
+        (SEGFORMER, (256, 256), (819, 256)),
+        (SEMANTIC_FPN, (128, 256), (512, 256)),
+    ],
+)
 def test_pictures_shrink_with_the_crops(name, crop, scale):
     """Everything by the same ratio, once, and the same for validation as for training."""
     cfg = shrunk(name)
@@ -76,11 +82,16 @@ def test_windows_of_a_slide_shrink_too():
     assert cfg.model.test_cfg.stride == (170, 170)
 
 
-@pytest.mark.parametrize('name, words', [
-    ('swin/swin-tiny-patch4-window7-in1k-pre_upernet_8xb2-160k_ade20k-512x512.py',
-     'backbone SwinTransformer'),
-    ('fastfcn/fastfcn_r50-d32_jpu_psp_4xb4-80k_ade20k-512x512.py', 'neck JPU'),
-])
+@pytest.mark.parametrize(
+    'name, words',
+    [
+        (
+            'swin/swin-tiny-patch4-window7-in1k-pre_upernet_8xb2-160k_ade20k-512x512.py',
+            'backbone SwinTransformer',
+        ),
+        ('fastfcn/fastfcn_r50-d32_jpu_psp_4xb4-80k_ade20k-512x512.py', 'neck JPU'),
+    ],
+)
 def test_models_it_does_not_know(name, words):
     with pytest.raises(ValueError, match=f'--tiny cannot shrink the {words}'):
         shrunk(name)

@@ -1,4 +1,5 @@
 """tools/train.py and tools/test.py with a segmentation config."""
+
 import importlib.util
 import pickle
 from pathlib import Path
@@ -11,8 +12,11 @@ from mmseg.visualization import SegLocalVisualizer  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = str(ROOT / 'configs/segformer_b1_dysample.py')
-WORKERS = [f'{split}_dataloader.{setting}' for split in ('train', 'val', 'test')
-           for setting in ('num_workers=0', 'persistent_workers=False')]
+WORKERS = [
+    f'{split}_dataloader.{setting}'
+    for split in ('train', 'val', 'test')
+    for setting in ('num_workers=0', 'persistent_workers=False')
+]
 
 
 def run(name, *argv):
@@ -35,8 +39,19 @@ def small(monkeypatch):
 
 def test_train_and_test(shapes, tmp_path, capsys, small):
     """Two steps, then a test of what they left, with pictures and predictions."""
-    run('train', CONFIG, '--data', shapes, '--from-scratch', '--tiny', '--work-dir', 'out',
-        '--cfg-options', *WORKERS, 'train_cfg.max_iters=2')
+    run(
+        'train',
+        CONFIG,
+        '--data',
+        shapes,
+        '--from-scratch',
+        '--tiny',
+        '--work-dir',
+        'out',
+        '--cfg-options',
+        *WORKERS,
+        'train_cfg.max_iters=2',
+    )
     out = capsys.readouterr().out
     for name in ('iter_2.pth', 'segformer_b1_dysample.py', 'segmentation.png'):
         assert f'out/{name}' in out and (tmp_path / 'out' / name).is_file()
@@ -49,8 +64,17 @@ def test_train_and_test(shapes, tmp_path, capsys, small):
     # in a process of its own the test would have a visualizer of its own
     SegLocalVisualizer._instance_dict.clear()
     # with the config that training saved, no other flag is needed
-    run('test', 'out/segformer_b1_dysample.py', 'out/iter_2.pth', '--work-dir', 'tested',
-        '--show-dir', 'pictures', '--out', 'found.pkl')
+    run(
+        'test',
+        'out/segformer_b1_dysample.py',
+        'out/iter_2.pth',
+        '--work-dir',
+        'tested',
+        '--show-dir',
+        'pictures',
+        '--out',
+        'found.pkl',
+    )
     pictures = sorted(path.name for path in (tmp_path / 'pictures').iterdir())
     assert len(pictures) == 2 and all(name.endswith('.png') for name in pictures)
     assert cv2.imread(f'pictures/{pictures[0]}').shape == (128, 256, 3)
@@ -60,6 +84,7 @@ def test_train_and_test(shapes, tmp_path, capsys, small):
 
 def test_shapes_takes_the_semantic_half(shapes, monkeypatch):
     from mmdyup.recipes.cli import load_config, make_parser
+
     monkeypatch.setattr('mmdyup.datasets.generate_shapes', lambda root: shapes)
     cfg = load_config(make_parser('').parse_args([CONFIG, '--shapes']))
     assert cfg.model.decode_head.num_classes == len((shapes / 'classes.txt').read_text().split())
@@ -68,11 +93,14 @@ def test_shapes_takes_the_semantic_half(shapes, monkeypatch):
     assert cfg.work_dir == 'work_dirs/segformer_b1_dysample_shapes'
 
 
-@pytest.mark.parametrize('flags, words', [
-    (['--from-scratch'], 'images/training is missing'),
-    (['--data', 'nowhere'], 'there is no folder'),
-    (['--data', '.'], 'images/train is missing or holds no pictures'),
-])
+@pytest.mark.parametrize(
+    'flags, words',
+    [
+        (['--from-scratch'], 'images/training is missing'),
+        (['--data', 'nowhere'], 'there is no folder'),
+        (['--data', '.'], 'images/train is missing or holds no pictures'),
+    ],
+)
 def test_what_is_missing_is_one_sentence(flags, words):
     with pytest.raises(SystemExit) as stop:
         run('train', CONFIG, *flags)

@@ -30,6 +30,7 @@ def mmdet_scope():
 @pytest.mark.parametrize('name', MODELS_TO_SHRINK)
 def test_the_same_architecture_with_channels_that_fit(name, scratch):
     from mmdet.registry import MODELS
+
     cfg = get_config(f'mmdet::{name}')
     kinds = [node['type'] for node in walk(cfg.model) if 'type' in node]
     if scratch:
@@ -48,7 +49,7 @@ def test_the_same_architecture_with_channels_that_fit(name, scratch):
         if getattr(model, 'semantic_head', None):
             model.semantic_head(features)
         if getattr(model, 'roi_head', None):
-            rois = torch.tensor([[0., 4., 4., 60., 50.]])
+            rois = torch.tensor([[0.0, 4.0, 4.0, 60.0, 50.0]])
             stage = (0,) if 'Cascade' in type(model.roi_head).__name__ else ()
             model.roi_head._bbox_forward(*stage, features, rois)
             if model.roi_head.with_mask:
@@ -58,8 +59,10 @@ def test_the_same_architecture_with_channels_that_fit(name, scratch):
 
 def test_ten_times_fewer_parameters():
     from mmdet.registry import MODELS
+
     def count(cfg):
         return sum(p.numel() for p in MODELS.build(cfg.model).parameters())
+
     large = get_config('mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py')
     small = get_config('mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py')
     train_from_scratch(small)
@@ -85,26 +88,41 @@ def test_an_unknown_backbone():
 def test_no_picture_is_large(name):
     cfg = get_config(f'mmdet::{name}')
     shrink(cfg)
-    sizes = [size for split in ('train', 'val', 'test')
-             for node in walk(cfg[f'{split}_dataloader'].dataset)
-             # of which a small picture is cut out
-             if node.get('type') != 'RandomResize'
-             for key in ('scale', 'scales', 'img_scale', 'crop_size', 'size') if key in node
-             for size in _numbers(node[key])]
+    sizes = [
+        size
+        for split in ('train', 'val', 'test')
+        for node in walk(cfg[f'{split}_dataloader'].dataset)
+        # of which a small picture is cut out
+        if node.get('type') != 'RandomResize'
+        for key in ('scale', 'scales', 'img_scale', 'crop_size', 'size')
+        if key in node
+        for size in _numbers(node[key])
+    ]
     assert sizes and max(sizes) <= 256
 
 
-@pytest.mark.parametrize('name, large, cut', [
-    ('yolox/yolox_s_8xb8-300e_coco.py', ('RandomAffine', 'border'), ('Mosaic', 'img_scale')),
-    ('rtmdet/rtmdet_l_8xb32-300e_coco.py', ('RandomResize', 'scale'), ('RandomCrop', 'crop_size')),
-    ('mask_rcnn/mask-rcnn_r50_fpn_8xb8-amp-lsj-200e_coco.py', ('RandomResize', 'scale'),
-     ('RandomCrop', 'crop_size')),
-])
+@pytest.mark.parametrize(
+    'name, large, cut',
+    [
+        ('yolox/yolox_s_8xb8-300e_coco.py', ('RandomAffine', 'border'), ('Mosaic', 'img_scale')),
+        (
+            'rtmdet/rtmdet_l_8xb32-300e_coco.py',
+            ('RandomResize', 'scale'),
+            ('RandomCrop', 'crop_size'),
+        ),
+        (
+            'mask_rcnn/mask-rcnn_r50_fpn_8xb8-amp-lsj-200e_coco.py',
+            ('RandomResize', 'scale'),
+            ('RandomCrop', 'crop_size'),
+        ),
+    ],
+)
 def test_what_pictures_are_cut_from_stays_as_large_beside_them(name, large, cut):
     def ratio():
         transforms = {node.get('type'): node for node in walk(cfg.train_dataloader.dataset)}
         (a, _), (b, _) = (transforms[kind][key] for kind, key in (large, cut))
         return a / b
+
     cfg = get_config(f'mmdet::{name}')
     before = ratio()
     shrink(cfg)
@@ -128,6 +146,7 @@ def _numbers(value):
 def test_the_rate_falls_to_its_end_over_any_number_of_steps(tmp_path):
     """mmengine's own schedulers, run to the end of a changed schedule."""
     from mmengine.registry import PARAM_SCHEDULERS
+
     for steps in (None, 10, 2000):
         cfg = get_config('mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py')
         shrink(cfg)
@@ -137,8 +156,10 @@ def test_the_rate_falls_to_its_end_over_any_number_of_steps(tmp_path):
         steps = cfg.train_cfg.max_iters
         top = cfg.optim_wrapper.optimizer.lr
         optimizer = torch.optim.AdamW([torch.zeros(1, requires_grad=True)], lr=top)
-        schedulers = [PARAM_SCHEDULERS.build(s, default_args=dict(optimizer=optimizer))
-                      for s in cfg.param_scheduler]
+        schedulers = [
+            PARAM_SCHEDULERS.build(s, default_args=dict(optimizer=optimizer))
+            for s in cfg.param_scheduler
+        ]
         rates = []
         for _ in range(steps):
             rates.append(optimizer.param_groups[0]['lr'])

@@ -5,6 +5,7 @@ import torch
 @pytest.fixture
 def pyramid():
     """A function that makes features of these channels, each half the size of the one before."""
+
     def make(channels, size, rounding='up', batch=2):
         features, (h, w) = [], size
         up = int(rounding == 'up')

@@ -14,15 +14,27 @@ def build(**options):
     return MODELS.build(dict(type='DyFPN', in_channels=CHANNELS, out_channels=32, **options))
 
 
-@pytest.mark.parametrize('options', [
-    dict(num_outs=3), dict(num_outs=5), dict(num_outs=2, start_level=1),
-    dict(num_outs=2, end_level=2), dict(num_outs=5, add_extra_convs=True),
-    dict(num_outs=4, add_extra_convs='on_input', norm_cfg=dict(type='BN')),
-    dict(num_outs=5, add_extra_convs='on_lateral', relu_before_extra_convs=True),
-])
-@pytest.mark.parametrize('size, rounding', [
-    ((32, 48), 'up'), ((37, 61), 'up'), ((45, 59), 'down'), ((9, 1), 'up'),
-])
+@pytest.mark.parametrize(
+    'options',
+    [
+        dict(num_outs=3),
+        dict(num_outs=5),
+        dict(num_outs=2, start_level=1),
+        dict(num_outs=2, end_level=2),
+        dict(num_outs=5, add_extra_convs=True),
+        dict(num_outs=4, add_extra_convs='on_input', norm_cfg=dict(type='BN')),
+        dict(num_outs=5, add_extra_convs='on_lateral', relu_before_extra_convs=True),
+    ],
+)
+@pytest.mark.parametrize(
+    'size, rounding',
+    [
+        ((32, 48), 'up'),
+        ((37, 61), 'up'),
+        ((45, 59), 'down'),
+        ((9, 1), 'up'),
+    ],
+)
 def test_nearest_is_the_parent(options, size, rounding, pyramid):
     parent = FPN(CHANNELS, 32, **options)
     parent.init_weights()
@@ -38,8 +50,9 @@ def test_is_found_beside_the_detectors_neck_of_the_same_name():
     assert issubclass(DyFPN, FPN)
 
 
-@pytest.mark.parametrize('name', ['bilinear', 'deconv', 'pixel_shuffle', 'CARAFE', 'DLU',
-                                  'DySample', 'FADE', 'SAPA'])
+@pytest.mark.parametrize(
+    'name', ['bilinear', 'deconv', 'pixel_shuffle', 'CARAFE', 'DLU', 'DySample', 'FADE', 'SAPA']
+)
 @pytest.mark.parametrize('size', [(37, 22), (4, 1)])
 def test_every_upsampler_at_any_size(name, size, pyramid, device):
     neck = build(num_outs=4, upsample_cfg=dict(type=name)).to(device)

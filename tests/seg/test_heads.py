@@ -1,4 +1,5 @@
 """The three heads: what holds for all of them, then each against its parent."""
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -17,8 +18,15 @@ every_head = pytest.mark.parametrize('head', HEADS)
 
 
 def config(head, in_channels=CHANNELS, channels=32, **options):
-    cfg = dict(in_channels=in_channels, in_index=list(range(len(in_channels))), channels=channels,
-               num_classes=5) | options
+    cfg = (
+        dict(
+            in_channels=in_channels,
+            in_index=list(range(len(in_channels))),
+            channels=channels,
+            num_classes=5,
+        )
+        | options
+    )
     if issubclass(head, FPNHead):
         cfg['feature_strides'] = [4 * 2**i for i in cfg['in_index']]
     return cfg
@@ -52,8 +60,10 @@ class Recorder(Upsampler):
 
 
 @every_head
-@pytest.mark.parametrize('name', ['nearest', 'bilinear', 'deconv', 'pixel_shuffle', 'CARAFE', 'DLU',
-                                  'DySample', 'FADE', 'SAPA'])
+@pytest.mark.parametrize(
+    'name',
+    ['nearest', 'bilinear', 'deconv', 'pixel_shuffle', 'CARAFE', 'DLU', 'DySample', 'FADE', 'SAPA'],
+)
 @pytest.mark.parametrize('size, rounding', [((21, 30), 'down'), ((9, 1), 'up')])
 def test_every_upsampler_at_any_size(head, name, size, rounding, pyramid, device):
     # FADE's gate needs a guide of the feature's channels
@@ -88,15 +98,21 @@ def test_a_guide_is_the_finer_level_as_the_head_has_it(head, pyramid):
 @every_head
 @pytest.mark.parametrize('name', ['DySample', 'DLU'])
 def test_the_start_survives_the_models_init(head, name):
-    backbone = dict(type='MixVisionTransformer', embed_dims=8, num_heads=[1, 2, 3, 4],
-                    num_layers=[1] * 4)
-    model = MODELS.build(dict(
-        type='EncoderDecoder', backbone=backbone,
-        decode_head=dict(type=head.__name__, upsample_cfg=dict(type=name),
-                         **config(head, channels=128)),
-        init_cfg=dict(type='Xavier', layer='Conv2d', distribution='uniform')))
+    backbone = dict(
+        type='MixVisionTransformer', embed_dims=8, num_heads=[1, 2, 3, 4], num_layers=[1] * 4
+    )
+    model = MODELS.build(
+        dict(
+            type='EncoderDecoder',
+            backbone=backbone,
+            decode_head=dict(
+                type=head.__name__, upsample_cfg=dict(type=name), **config(head, channels=128)
+            ),
+            init_cfg=dict(type='Xavier', layer='Conv2d', distribution='uniform'),
+        )
+    )
     model.init_weights()
-    layer, std = dict(DySample=('offset', 0.001), DLU=('conv_offset', 0.))[name]
+    layer, std = dict(DySample=('offset', 0.001), DLU=('conv_offset', 0.0))[name]
     upsamplers = [m for m in model.modules() if isinstance(m, Upsampler)]
     assert len(upsamplers) == UPSAMPLERS[head]
     for upsampler in upsamplers:
@@ -105,13 +121,23 @@ def test_the_start_survives_the_models_init(head, name):
         assert not own.bias.any()
 
 
-@pytest.mark.parametrize('head, channels', [(DySegformerHead, 256), (DyUPerHead, 512),
-                                            (DyFPNHead, 128)])
-@pytest.mark.parametrize('cfg', [dict(type='CARAFE'), dict(type='DLU'), dict(type='FADE'),
-                                 dict(type='SAPA'), dict(type='DySample'),
-                                 dict(type='DySample', style='pl', groups=8, dyscope=True),
-                                 dict(type='deconv'), dict(type='pixel_shuffle')],
-                         ids=lambda cfg: '-'.join(str(value) for value in cfg.values()))
+@pytest.mark.parametrize(
+    'head, channels', [(DySegformerHead, 256), (DyUPerHead, 512), (DyFPNHead, 128)]
+)
+@pytest.mark.parametrize(
+    'cfg',
+    [
+        dict(type='CARAFE'),
+        dict(type='DLU'),
+        dict(type='FADE'),
+        dict(type='SAPA'),
+        dict(type='DySample'),
+        dict(type='DySample', style='pl', groups=8, dyscope=True),
+        dict(type='deconv'),
+        dict(type='pixel_shuffle'),
+    ],
+    ids=lambda cfg: '-'.join(str(value) for value in cfg.values()),
+)
 def test_parameters_are_the_papers(head, cfg, channels):
     def size(cls, **options):
         with torch.device('meta'):
@@ -127,21 +153,32 @@ def test_parameters_are_the_papers(head, cfg, channels):
         DLU=conv(1, c, 64) + conv(3, 64, 25) + conv(3, 64, 8),
         FADE=conv(1, c, 64) + conv(1, c, 64, bias=False) + conv(3, 64, 25) + conv(1, c, 1),
         SAPA=2 * (2 * c + conv(1, c, 32)),
-        DySample=(conv(1, c // 4, 16) + conv(1, c // 4, 16, bias=False) if 'style' in cfg
-                  else conv(1, c, 32)),
+        DySample=(
+            conv(1, c // 4, 16) + conv(1, c // 4, 16, bias=False)
+            if 'style' in cfg
+            else conv(1, c, 32)
+        ),
         deconv=conv(3, c, c),
-        pixel_shuffle=conv(3, c, 4 * c))[cfg['type']]
-    published = dict(CARAFE=74148, DLU=35489, FADE=47514, SAPA=17472, deconv=590080,
-                     pixel_shuffle=2360320)
+        pixel_shuffle=conv(3, c, 4 * c),
+    )[cfg['type']]
+    published = dict(
+        CARAFE=74148, DLU=35489, FADE=47514, SAPA=17472, deconv=590080, pixel_shuffle=2360320
+    )
     if channels == 256 and cfg['type'] in published:
         assert own == published[cfg['type']]
     assert size(head, upsample_cfg=cfg) - size(HEADS[head]) == UPSAMPLERS[head] * own
 
 
 @pytest.mark.parametrize('head', [DyUPerHead, DyFPNHead])
-@pytest.mark.parametrize('options', [
-    dict(), dict(align_corners=True), dict(norm_cfg=dict(type='BN')), dict(in_channels=[8, 16]),
-])
+@pytest.mark.parametrize(
+    'options',
+    [
+        dict(),
+        dict(align_corners=True),
+        dict(norm_cfg=dict(type='BN')),
+        dict(in_channels=[8, 16]),
+    ],
+)
 def test_bilinear_is_the_parent_where_sizes_divide(head, options, pyramid):
     ours, parent = build_pair(head, **options)
     features = pyramid(options.get('in_channels', CHANNELS), (16, 40))
@@ -172,7 +209,7 @@ def test_bilinear_steps_of_segformer_are_the_parent_on_even_maps(size, pyramid):
 
 def fitted(x, size):
     y = F.interpolate(x, scale_factor=2, mode='bilinear', align_corners=False)
-    return y[..., :size[0], :size[1]]
+    return y[..., : size[0], : size[1]]
 
 
 @pytest.mark.parametrize('size', [(17, 40), (33, 23)])
@@ -196,8 +233,12 @@ def test_odd_steps_of_semantic_fpn_are_fitted(size, pyramid):
     p2, p3, p4, p5 = features = pyramid(CHANNELS, size)
     (a,), (b, _), (c, _, d, _), (e, _, f, _, g, _) = parent.scale_heads
     s2, s3, s4 = (x.shape[-2:] for x in (p2, p3, p4))
-    expected = (a(p2) + fitted(b(p3), s2) + fitted(d(fitted(c(p4), s3)), s2)
-                + fitted(g(fitted(f(fitted(e(p5), s4)), s3)), s2))
+    expected = (
+        a(p2)
+        + fitted(b(p3), s2)
+        + fitted(d(fitted(c(p4), s3)), s2)
+        + fitted(g(fitted(f(fitted(e(p5), s4)), s3)), s2)
+    )
     assert torch.equal(ours(features), parent.cls_seg(expected))
 
 

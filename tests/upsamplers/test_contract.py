@@ -1,4 +1,5 @@
 """What holds for every upsampler alike."""
+
 import copy
 
 import pytest
@@ -15,15 +16,17 @@ OURS = {
     'dysample_plus': dict(type='DySample', dyscope=True),
     'dysample_s': dict(type='DySample', style='pl', groups=8),
     'dysample_s_plus': dict(type='DySample', style='pl', groups=8, dyscope=True),
-    'dysample_options': dict(type='DySample', learnable_scope=True, content_encoder=True,
-                             gate=True),
+    'dysample_options': dict(
+        type='DySample', learnable_scope=True, content_encoder=True, gate=True
+    ),
     'dlu': dict(type='DLU', compressed_channels=8),
     'dlu_groups': dict(type='DLU', compressed_channels=8, up_group=2, up_kernel=3),
     'carafe': dict(type='CARAFE', compressed_channels=8),
     'carafe_groups': dict(type='CARAFE', compressed_channels=8, up_group=2, up_kernel=3),
     'fade': dict(type='FADE', compressed_channels=8),
-    'fade_no_gate': dict(type='FADE', compressed_channels=8, gate=False, guide_channels=6,
-                         up_kernel=3),
+    'fade_no_gate': dict(
+        type='FADE', compressed_channels=8, gate=False, guide_channels=6, up_kernel=3
+    ),
     'fade_lite': dict(type='FADE', lite=True, up_kernel=3),
     'sapa': dict(type='SAPA', embed_channels=8),
     'sapa_guide': dict(type='SAPA', embed_channels=8, guide_channels=64, up_kernel=3),
@@ -98,8 +101,9 @@ def test_half_precision_is_the_float32_result_rounded(cfg, dtype):
     expected = copy.deepcopy(upsampler).float()(*each(Tensor.float, *maps))
     y = upsampler(*maps)
     assert y.dtype == dtype
-    torch.testing.assert_close(y.float(), expected, rtol=8 * torch.finfo(dtype).eps,
-                               atol=8 * torch.finfo(dtype).eps)
+    torch.testing.assert_close(
+        y.float(), expected, rtol=8 * torch.finfo(dtype).eps, atol=8 * torch.finfo(dtype).eps
+    )
 
 
 @every(OURS | {name: PLAIN[name] for name in ('deconv', 'pixel_shuffle')})
@@ -139,8 +143,10 @@ def test_exports_for_any_size(cfg):
     dim = torch.export.Dim.AUTO
     sizes = {0: dim, 2: dim, 3: dim}
     program = torch.export.export(
-        upsampler, inputs(upsampler, 2, 5, 6),
-        dynamic_shapes=dict(x=sizes, guide=sizes if upsampler.guided else None))
+        upsampler,
+        inputs(upsampler, 2, 5, 6),
+        dynamic_shapes=dict(x=sizes, guide=sizes if upsampler.guided else None),
+    )
     maps = inputs(upsampler, 3, 7, 4)
     torch.testing.assert_close(program.module()(*maps), upsampler(*maps), rtol=1e-4, atol=1e-5)
 
@@ -155,11 +161,14 @@ def test_is_an_mmcv_upsample_layer(cfg):
 def test_a_guide_that_does_not_fit(cfg):
     upsampler = build_upsampler(cfg, CHANNELS)
     x, guide = inputs(upsampler, 2, 3, 4)
-    with pytest.raises(ValueError, match=f"{cfg['type']} needs the finer feature as its guide"):
+    with pytest.raises(ValueError, match=f'{cfg["type"]} needs the finer feature as its guide'):
         upsampler(x)
     for wrong in [guide[..., :7], guide[:1], guide[:, 1:]]:
-        with pytest.raises(ValueError, match=rf'guide must have the shape \(2, {guide.shape[1]}, '
-                           r'6, 8\) \(the finer feature, 2 times the size of x'):
+        with pytest.raises(
+            ValueError,
+            match=rf'guide must have the shape \(2, {guide.shape[1]}, '
+            r'6, 8\) \(the finer feature, 2 times the size of x',
+        ):
             upsampler(x, wrong)
 
 
@@ -173,20 +182,31 @@ def test_the_finer_level_may_have_other_channels(cfg):
 
 
 class Parent(BaseModule):
-
     def __init__(self, cfg):
         super().__init__(init_cfg=dict(type='Normal', layer='Conv2d', std=1, bias=1))
         self.upsamplers = ModuleList([build_upsampler(cfg, 256)])
 
 
-START = {'offset.weight': 0.001, 'scope.weight': 0., 'content_encoder.weight': 0.001,
-         'kernel_space_generator.weight': 0.001, 'conv_offset.weight': 0., 'q.weight': 0.02,
-         'k.weight': 0.02, 'ker_generator.compressor_de.weight': (2 / (256 + 64))**0.5,
-         'ker_generator.content_encoder.weight': (2 / (9 * (64 + 25)))**0.5}
+START = {
+    'offset.weight': 0.001,
+    'scope.weight': 0.0,
+    'content_encoder.weight': 0.001,
+    'kernel_space_generator.weight': 0.001,
+    'conv_offset.weight': 0.0,
+    'q.weight': 0.02,
+    'k.weight': 0.02,
+    'ker_generator.compressor_de.weight': (2 / (256 + 64)) ** 0.5,
+    'ker_generator.content_encoder.weight': (2 / (9 * (64 + 25))) ** 0.5,
+}
 
 
-@every({name: OURS[name] for name in OURS
-        if name not in ('dysample_options', 'dlu_groups', 'fade_no_gate', 'fade_lite')})
+@every(
+    {
+        name: OURS[name]
+        for name in OURS
+        if name not in ('dysample_options', 'dlu_groups', 'fade_no_gate', 'fade_lite')
+    }
+)
 def test_the_start_survives_a_parents_init(cfg):
     parent = Parent({key: value for key, value in cfg.items() if key != 'compressed_channels'})
     parent.init_weights()
@@ -199,25 +219,36 @@ def test_the_start_survives_a_parents_init(cfg):
         assert bias is None or not bias.any()
 
 
-@pytest.mark.parametrize('cfg, kind, match', [
-    ('DySample', TypeError, r"must be a dict such as dict\(type='DySample'\)"),
-    (dict(), ValueError, "needs a 'type', one of CARAFE, DLU, DySample, FADE, SAPA, nearest"),
-    (dict(type='dysample'), ValueError, "no upsampler 'dysample'.*DySample"),
-    (dict(type='ReLU'), ValueError, "no upsampler 'ReLU'"),
-    (dict(type='DySample', colour=1), ValueError, "does not fit its type.*'colour'"),
-    (dict(type='nearest', colour=1), ValueError, "does not fit its type.*'colour'"),
-    (dict(type='DySample', groups=5), ValueError, 'groups=5 must divide the 32 channels'),
-    (dict(type='DySample', style='lq'), ValueError, "style must be 'lp' or 'pl'"),
-    (dict(type='DySample', dyscope=True, learnable_scope=True), ValueError, 'choose one'),
-    (dict(type='CARAFE', up_kernel=4), ValueError, 'up_kernel must be odd'),
-    (dict(type='DLU', encoder_kernel=2), ValueError, 'encoder_kernel must be odd'),
-    (dict(type='DLU', up_group=3), ValueError, 'up_group=3 must divide'),
-    (dict(type='FADE', guide_channels=64), ValueError, 'guide of 64 .* of 32 .*set gate=False'),
-    (dict(type='FADE', compressed_channels=0), ValueError, 'compressed_channels must be at least'),
-    (dict(type='FADE', up_group=2), ValueError, "does not fit its type.*'up_group'"),
-    (dict(type='SAPA', guide_channels=40), ValueError, 'guide_channels must be a multiple of 32'),
-    (dict(type='SAPA', up_kernel=4), ValueError, 'up_kernel must be odd'),
-])
+@pytest.mark.parametrize(
+    'cfg, kind, match',
+    [
+        ('DySample', TypeError, r"must be a dict such as dict\(type='DySample'\)"),
+        (dict(), ValueError, "needs a 'type', one of CARAFE, DLU, DySample, FADE, SAPA, nearest"),
+        (dict(type='dysample'), ValueError, "no upsampler 'dysample'.*DySample"),
+        (dict(type='ReLU'), ValueError, "no upsampler 'ReLU'"),
+        (dict(type='DySample', colour=1), ValueError, "does not fit its type.*'colour'"),
+        (dict(type='nearest', colour=1), ValueError, "does not fit its type.*'colour'"),
+        (dict(type='DySample', groups=5), ValueError, 'groups=5 must divide the 32 channels'),
+        (dict(type='DySample', style='lq'), ValueError, "style must be 'lp' or 'pl'"),
+        (dict(type='DySample', dyscope=True, learnable_scope=True), ValueError, 'choose one'),
+        (dict(type='CARAFE', up_kernel=4), ValueError, 'up_kernel must be odd'),
+        (dict(type='DLU', encoder_kernel=2), ValueError, 'encoder_kernel must be odd'),
+        (dict(type='DLU', up_group=3), ValueError, 'up_group=3 must divide'),
+        (dict(type='FADE', guide_channels=64), ValueError, 'guide of 64 .* of 32 .*set gate=False'),
+        (
+            dict(type='FADE', compressed_channels=0),
+            ValueError,
+            'compressed_channels must be at least',
+        ),
+        (dict(type='FADE', up_group=2), ValueError, "does not fit its type.*'up_group'"),
+        (
+            dict(type='SAPA', guide_channels=40),
+            ValueError,
+            'guide_channels must be a multiple of 32',
+        ),
+        (dict(type='SAPA', up_kernel=4), ValueError, 'up_kernel must be odd'),
+    ],
+)
 def test_errors_say_what_to_do(cfg, kind, match):
     with pytest.raises(kind, match=match):
         build_upsampler(cfg, CHANNELS)

@@ -13,9 +13,13 @@ def test_parameters_of_the_paper():
 def test_names_in_checkpoints():
     state = DLU(256).state_dict()
     assert {name: tuple(value.shape) for name, value in state.items()} == {
-        'channel_compressor.weight': (64, 256, 1, 1), 'channel_compressor.bias': (64, ),
-        'kernel_space_generator.weight': (25, 64, 3, 3), 'kernel_space_generator.bias': (25, ),
-        'conv_offset.weight': (8, 64, 3, 3), 'conv_offset.bias': (8, )}
+        'channel_compressor.weight': (64, 256, 1, 1),
+        'channel_compressor.bias': (64,),
+        'kernel_space_generator.weight': (25, 64, 3, 3),
+        'kernel_space_generator.bias': (25,),
+        'conv_offset.weight': (8, 64, 3, 3),
+        'conv_offset.bias': (8,),
+    }
 
 
 def test_starts_with_one_kernel_a_cell():
@@ -24,8 +28,9 @@ def test_starts_with_one_kernel_a_cell():
     x = torch.randn(2, 16, 5, 6)
     q = upsampler.kernel_space_generator(upsampler.channel_compressor(x))
     q = q.view(2, 2, 25, 5, 6).softmax(2).view(2, 50, 5, 6)
-    torch.testing.assert_close(upsampler.kernels(x), F.interpolate(q, scale_factor=2),
-                               atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(
+        upsampler.kernels(x), F.interpolate(q, scale_factor=2), atol=1e-5, rtol=1e-5
+    )
 
 
 def test_offsets_are_pairs_after_the_pixel_shuffle():

@@ -7,8 +7,12 @@ from mmdyup import DySample
 from mmdyup.ops import point_sample
 from mmdyup.upsamplers.dysample import bilinear_start
 
-VARIANTS = [dict(), dict(dyscope=True), dict(style='pl', groups=8),
-            dict(style='pl', groups=8, dyscope=True)]
+VARIANTS = [
+    dict(),
+    dict(dyscope=True),
+    dict(style='pl', groups=8),
+    dict(style='pl', groups=8, dyscope=True),
+]
 
 
 @pytest.mark.parametrize('variant', VARIANTS)
@@ -17,13 +21,20 @@ def test_zero_offsets_are_bilinear_interpolation(variant, s):
     upsampler = DySample(72, s, **variant)
     torch.nn.init.zeros_(upsampler.offset.weight)
     x = torch.randn(2, 72, 9, 13)
-    torch.testing.assert_close(upsampler(x), F.interpolate(x, scale_factor=s, mode='bilinear'),
-                               rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(
+        upsampler(x), F.interpolate(x, scale_factor=s, mode='bilinear'), rtol=1e-4, atol=1e-4
+    )
 
 
-@pytest.mark.parametrize('variant, parameters', [
-    (VARIANTS[0], 256 * 32 + 32), (VARIANTS[1], 2 * 256 * 32 + 32),
-    (VARIANTS[2], 64 * 16 + 16), (VARIANTS[3], 2 * 64 * 16 + 16)])
+@pytest.mark.parametrize(
+    'variant, parameters',
+    [
+        (VARIANTS[0], 256 * 32 + 32),
+        (VARIANTS[1], 2 * 256 * 32 + 32),
+        (VARIANTS[2], 64 * 16 + 16),
+        (VARIANTS[3], 2 * 64 * 16 + 16),
+    ],
+)
 def test_parameters(variant, parameters):
     assert sum(p.numel() for p in DySample(256, **variant).parameters()) == parameters
 
@@ -31,7 +42,9 @@ def test_parameters(variant, parameters):
 def test_the_start_lies_on_the_fine_grid():
     # at 2×, positions are a quarter pixel left/above and right/below of the cell's centre
     start = bilinear_start(2, 1).flatten()
-    torch.testing.assert_close(start, torch.tensor([-.25, .25, -.25, .25, -.25, -.25, .25, .25]))
+    torch.testing.assert_close(
+        start, torch.tensor([-0.25, 0.25, -0.25, 0.25, -0.25, -0.25, 0.25, 0.25])
+    )
 
 
 @pytest.mark.parametrize('dyscope', [False, True])
@@ -71,7 +84,7 @@ def test_gate_blends_between_bilinear_and_dynamic():
     gated.offset.load_state_dict(plain.offset.state_dict())
     x = torch.randn(1, 8, 4, 5)
     bilinear = F.interpolate(x, scale_factor=2, mode='bilinear')
-    for bias, expected in [(-50., bilinear), (50., plain(x)), (0., (bilinear + plain(x)) / 2)]:
+    for bias, expected in [(-50.0, bilinear), (50.0, plain(x)), (0.0, (bilinear + plain(x)) / 2)]:
         torch.nn.init.zeros_(gated.gate[2].weight)
         torch.nn.init.constant_(gated.gate[2].bias, bias)
         torch.testing.assert_close(gated(x), expected)
@@ -80,18 +93,26 @@ def test_gate_blends_between_bilinear_and_dynamic():
 def test_content_encoder_changes_the_offsets_alone():
     upsampler = DySample(32, content_encoder=True)
     assert [tuple(p.shape) for p in upsampler.content_encoder.parameters()] == [
-        (16, 32, 1, 1), (16,), (32, 16, 3, 3), (32,)]
+        (16, 32, 1, 1),
+        (16,),
+        (32, 16, 3, 3),
+        (32,),
+    ]
     torch.nn.init.zeros_(upsampler.offset.weight)
     x = torch.randn(1, 32, 4, 5)
-    torch.testing.assert_close(upsampler(x), F.interpolate(x, scale_factor=2, mode='bilinear'),
-                               rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(
+        upsampler(x), F.interpolate(x, scale_factor=2, mode='bilinear'), rtol=1e-4, atol=1e-4
+    )
 
 
 def test_names_in_checkpoints():
     state = DySample(64, dyscope=True).state_dict()
     assert {name: tuple(value.shape) for name, value in state.items()} == {
-        'offset.weight': (32, 64, 1, 1), 'offset.bias': (32, ), 'scope.weight': (32, 64, 1, 1),
-        'init_pos': (1, 32, 1, 1)}
+        'offset.weight': (32, 64, 1, 1),
+        'offset.bias': (32,),
+        'scope.weight': (32, 64, 1, 1),
+        'init_pos': (1, 32, 1, 1),
+    }
 
 
 def test_a_state_with_scope_bias_loads_and_counts():
@@ -111,8 +132,12 @@ def test_a_state_with_scope_bias_loads_and_counts():
 
 
 def test_what_is_printed_tells_the_variants_apart():
-    assert repr(DySample(72, 3, 'pl', groups=8)).splitlines()[1].strip().endswith(
-        "scale_factor=3, style='pl', groups=8")
+    assert (
+        repr(DySample(72, 3, 'pl', groups=8))
+        .splitlines()[1]
+        .strip()
+        .endswith("scale_factor=3, style='pl', groups=8")
+    )
 
 
 def test_style_pl_needs_channels_for_the_shuffle():

@@ -6,9 +6,12 @@ from torch.autograd import gradcheck
 from mmdyup import FADE
 from mmdyup.ops import carafe
 
-COUNTS = [(dict(), 16_448 + 16_384 + 14_425 + 257), (dict(gate=False), 47_514 - 257),
-          # three 256 → 25 and 25 → 25 by a 3×3 of one channel each
-          (dict(lite=True), 6_425 + 6_400 + 250 + 257)]
+COUNTS = [
+    (dict(), 16_448 + 16_384 + 14_425 + 257),
+    (dict(gate=False), 47_514 - 257),
+    # three 256 → 25 and 25 → 25 by a 3×3 of one channel each
+    (dict(lite=True), 6_425 + 6_400 + 250 + 257),
+]
 
 
 def stirred(*args, **options):
@@ -19,8 +22,10 @@ def stirred(*args, **options):
 
 
 def maps(c=4, cf=4, h=3, w=2, s=2):
-    return (torch.randn(2, c, h, w, dtype=torch.float64),
-            torch.randn(2, cf, s * h, s * w, dtype=torch.float64))
+    return (
+        torch.randn(2, c, h, w, dtype=torch.float64),
+        torch.randn(2, cf, s * h, s * w, dtype=torch.float64),
+    )
 
 
 @pytest.mark.parametrize('options, count', COUNTS)
@@ -36,11 +41,18 @@ def test_the_formula(lite, s, k):
     p = upsampler.state_dict()
 
     def encoded(z, side):
-        z = F.conv2d(z, p[f'ker_generator.compressor_{side}.weight'],
-                     p.get(f'ker_generator.compressor_{side}.bias'))
-        return F.conv2d(z, p['ker_generator.content_encoder.weight'],
-                        p['ker_generator.content_encoder.bias'], padding=1,
-                        groups=k * k if lite else 1)
+        z = F.conv2d(
+            z,
+            p[f'ker_generator.compressor_{side}.weight'],
+            p.get(f'ker_generator.compressor_{side}.bias'),
+        )
+        return F.conv2d(
+            z,
+            p['ker_generator.content_encoder.weight'],
+            p['ker_generator.content_encoder.bias'],
+            padding=1,
+            groups=k * k if lite else 1,
+        )
 
     fine, coarse = encoded(f, 'en'), encoded(x, 'de')
     gate = F.conv2d(x, p['gate_generator.conv.weight'], p['gate_generator.conv.bias']).sigmoid()
@@ -90,12 +102,14 @@ def test_gradcheck_of_the_module(options):
 def test_names_in_checkpoints():
     state = FADE(64).state_dict()
     assert {name: tuple(value.shape) for name, value in state.items()} == {
-        'gate_generator.conv.weight': (1, 64, 1, 1), 'gate_generator.conv.bias': (1, ),
+        'gate_generator.conv.weight': (1, 64, 1, 1),
+        'gate_generator.conv.bias': (1,),
         'ker_generator.compressor_en.weight': (64, 64, 1, 1),
-        'ker_generator.compressor_en.bias': (64, ),
+        'ker_generator.compressor_en.bias': (64,),
         'ker_generator.compressor_de.weight': (64, 64, 1, 1),
         'ker_generator.content_encoder.weight': (25, 64, 3, 3),
-        'ker_generator.content_encoder.bias': (25, )}
+        'ker_generator.content_encoder.bias': (25,),
+    }
 
 
 def test_half_precision_adds_the_answers_in_float32():

@@ -19,8 +19,7 @@ def test_nearest_is_fitted_as_interpolate_does_it(rounding):
 def test_what_is_too_large_is_cropped():
     upsampler = build_upsampler(dict(type='bilinear'), 2, 4)
     x = torch.randn(1, 2, 3, 5)
-    assert torch.equal(upsample_to(upsampler, x, torch.empty(1, 1, 9, 20)),
-                       upsampler(x)[:, :, :9])
+    assert torch.equal(upsample_to(upsampler, x, torch.empty(1, 1, 9, 20)), upsampler(x)[:, :, :9])
 
 
 def test_levels_that_are_not_s_times_apart():
@@ -30,7 +29,6 @@ def test_levels_that_are_not_s_times_apart():
 
 
 class Fit(torch.nn.Module):
-
     def __init__(self, type):
         super().__init__()
         self.upsampler = build_upsampler(dict(type=type), 32)
@@ -50,12 +48,13 @@ def test_a_guide_is_cropped_or_its_border_repeated(type, coarse, size, n):
     fit = Fit(type)
     x, fine = torch.randn(n, 32, *coarse), torch.randn(n, 32, *size)
     y = fit(x, fine)
-    rows, columns = (torch.arange(2 * a).clamp(max=b - 1)
-                     for a, b in zip(coarse, size, strict=True))
+    rows, columns = (
+        torch.arange(2 * a).clamp(max=b - 1) for a, b in zip(coarse, size, strict=True)
+    )
     expected = fit.upsampler(x, fine[:, :, rows][..., columns])
     if any(2 * a < b for a, b in zip(coarse, size, strict=True)):
         expected = F.interpolate(expected, size=size)
-    torch.testing.assert_close(y, expected[..., :size[0], :size[1]])
+    torch.testing.assert_close(y, expected[..., : size[0], : size[1]])
     assert y.shape == (n, 32, *size)
 
 

@@ -8,10 +8,13 @@ from mmdyup import build_upsampler
 @pytest.mark.parametrize('s', [2, 3])
 def test_interpolation(s):
     x = torch.randn(1, 4, 3, 5)
-    assert torch.equal(build_upsampler(dict(type='nearest'), 4, s)(x),
-                       F.interpolate(x, scale_factor=s))
-    assert torch.equal(build_upsampler(dict(type='bilinear'), 4, s)(x),
-                       F.interpolate(x, scale_factor=s, mode='bilinear', align_corners=False))
+    assert torch.equal(
+        build_upsampler(dict(type='nearest'), 4, s)(x), F.interpolate(x, scale_factor=s)
+    )
+    assert torch.equal(
+        build_upsampler(dict(type='bilinear'), 4, s)(x),
+        F.interpolate(x, scale_factor=s, mode='bilinear', align_corners=False),
+    )
 
 
 def test_deconv_is_3x3_with_stride_2():

@@ -14,8 +14,10 @@ def stirred(*args, **options):
 
 
 def maps(c=32, cf=32, h=3, w=2, s=2):
-    return (torch.randn(2, c, h, w, dtype=torch.float64),
-            torch.randn(2, cf, s * h, s * w, dtype=torch.float64))
+    return (
+        torch.randn(2, c, h, w, dtype=torch.float64),
+        torch.randn(2, cf, s * h, s * w, dtype=torch.float64),
+    )
 
 
 def test_parameters_of_the_paper():
@@ -34,8 +36,10 @@ def test_the_formula(cf, s, k):
         groups = groups / (groups.square().mean(2, keepdim=True) + 1e-5).sqrt()
         z = groups.reshape(z.shape) * p[f'{norm}.weight'][:, None, None]
         z = z + p[f'{norm}.bias'][:, None, None]
-        return (torch.einsum('dc,nchw->ndhw', p[f'{conv}.weight'][..., 0, 0], z)
-                + p[f'{conv}.bias'][:, None, None])
+        return (
+            torch.einsum('dc,nchw->ndhw', p[f'{conv}.weight'][..., 0, 0], z)
+            + p[f'{conv}.bias'][:, None, None]
+        )
 
     query, key = embedded(f, 'norm_y', 'q'), embedded(x, 'norm_x', 'k')
     scores = torch.zeros(2, k * k, s * 3, s * 2, dtype=torch.float64)
@@ -49,8 +53,9 @@ def test_the_formula(cf, s, k):
                         scores[:, a * k + b, u, v] = dots.sum(1)
     kernels = scores.exp() / scores.exp().sum(1, keepdim=True)
     torch.testing.assert_close(upsampler.kernels(x, f), kernels)
-    torch.testing.assert_close(upsampler(x, f),
-                               carafe(x, kernels, scale_factor=s, backend='reference'))
+    torch.testing.assert_close(
+        upsampler(x, f), carafe(x, kernels, scale_factor=s, backend='reference')
+    )
 
 
 def test_kernels_sum_to_one():
@@ -80,16 +85,22 @@ def test_gradcheck_of_the_module():
 def test_names_in_checkpoints():
     state = SAPA(64, guide_channels=32).state_dict()
     assert {name: tuple(value.shape) for name, value in state.items()} == {
-        'norm_y.weight': (32, ), 'norm_y.bias': (32, ), 'norm_x.weight': (64, ),
-        'norm_x.bias': (64, ), 'q.weight': (32, 32, 1, 1), 'q.bias': (32, ),
-        'k.weight': (32, 64, 1, 1), 'k.bias': (32, )}
+        'norm_y.weight': (32,),
+        'norm_y.bias': (32,),
+        'norm_x.weight': (64,),
+        'norm_x.bias': (64,),
+        'q.weight': (32, 32, 1, 1),
+        'q.bias': (32,),
+        'k.weight': (32, 64, 1, 1),
+        'k.bias': (32,),
+    }
 
 
 def test_half_precision_compares_in_float32():
     # in bfloat16 the scores 256 and 256 + 0.5 are the same
     upsampler = SAPA(32, up_kernel=3, embed_channels=2).bfloat16()
-    query = torch.tensor([16., 1.]).view(1, 2, 1, 1).expand(1, 2, 6, 6).bfloat16()
-    key = torch.tensor([16., 0.]).view(1, 2, 1, 1).repeat(1, 1, 3, 3).bfloat16()
+    query = torch.tensor([16.0, 1.0]).view(1, 2, 1, 1).expand(1, 2, 6, 6).bfloat16()
+    key = torch.tensor([16.0, 0.0]).view(1, 2, 1, 1).repeat(1, 1, 3, 3).bfloat16()
     key[0, 1, 1, 1] = 0.5
     upsampler.q, upsampler.k = (torch.nn.Sequential() for _ in range(2))
     upsampler.norm_y, upsampler.norm_x = upsampler.q, upsampler.k

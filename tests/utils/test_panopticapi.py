@@ -1,4 +1,5 @@
 """What stands in for COCO's panopticapi where that is not installed."""
+
 import importlib
 import pickle
 import sys
@@ -26,8 +27,8 @@ def stand_in(monkeypatch):
 def test_colours_and_ids(stand_in):
     utils = stand_in('utils')
     ids = utils.rgb2id(np.array([[[1, 2, 3], [255, 255, 255]], [[0, 1, 0], [200, 0, 0]]], np.uint8))
-    assert ids.tolist() == [[1 + 2 * 256 + 3 * 65536, 256 ** 3 - 1], [256, 200]]
-    many = np.random.default_rng(0).integers(0, 256 ** 3, (7, 9))
+    assert ids.tolist() == [[1 + 2 * 256 + 3 * 65536, 256**3 - 1], [256, 200]]
+    many = np.random.default_rng(0).integers(0, 256**3, (7, 9))
     colours = utils.id2rgb(many)
     assert colours.dtype == np.uint8
     assert colours.shape == (7, 9, 3)
@@ -66,5 +67,6 @@ def test_the_original_comes_first(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, 'path', [*sys.path, str(tmp_path)])
     monkeypatch.setattr(sys, 'path', [p for p in sys.path if p != str(STAND_INS)])
     from mmdyup.utils import mend_stack
+
     mend_stack()
     assert str(STAND_INS) not in sys.path

@@ -1,4 +1,5 @@
 """python -m mmdyup.datasets.shapes DIR: make the Shapes data set."""
+
 import argparse
 import sys
 

@@ -1,4 +1,5 @@
 """Making the Shapes data set, once."""
+
 import json
 import os
 import pathlib
@@ -11,11 +12,9 @@ _VERSION = 2
 _RECORD = 'shapes.json'
 
 
-def generate_shapes(root: str | os.PathLike,
-                    num_train: int = 320,
-                    num_val: int = 64,
-                    size: int = 256,
-                    seed: int = 0) -> pathlib.Path:
+def generate_shapes(
+    root: str | os.PathLike, num_train: int = 320, num_val: int = 64, size: int = 256, seed: int = 0
+) -> pathlib.Path:
     """Make the Shapes data set, unless ``root`` already holds it.
 
     Circles, squares, triangles and stars, filled and outlined, lie over one another on textured
@@ -77,6 +76,8 @@ def _recorded(root: pathlib.Path) -> dict | None:
     except (OSError, ValueError):
         recorded = None
     if not isinstance(recorded, dict):
-        raise ValueError(f'{root} holds something other than the Shapes data set: '
-                         'name another folder, or empty this one.')
+        raise ValueError(
+            f'{root} holds something other than the Shapes data set: '
+            'name another folder, or empty this one.'
+        )
     return recorded

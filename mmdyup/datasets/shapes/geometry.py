@@ -1,4 +1,5 @@
 """The four shapes, as depth below their edge."""
+
 import math
 
 import numpy as np

@@ -1,4 +1,5 @@
 """What the objects lie on: textured ground, crossed by a wavy path."""
+
 import colorsys
 
 import cv2

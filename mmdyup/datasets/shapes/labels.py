@@ -1,4 +1,5 @@
 """Labels of a scene in the formats that detection, segmentation and panoptic tools read."""
+
 import numpy as np
 from pycocotools import mask as rle
 
@@ -16,12 +17,15 @@ def instances(scene: Scene) -> list[dict]:
     found = []
     for index, kind in enumerate(scene.kinds):
         coded = rle.encode(np.asfortranarray(scene.owner == FIRST_OBJECT + index, np.uint8))
-        found.append(dict(
-            category_id=THINGS[kind]['id'],
-            bbox=rle.toBbox(coded).tolist(),
-            area=int(rle.area(coded)),
-            segmentation=dict(size=coded['size'], counts=coded['counts'].decode()),
-            iscrowd=0))
+        found.append(
+            dict(
+                category_id=THINGS[kind]['id'],
+                bbox=rle.toBbox(coded).tolist(),
+                area=int(rle.area(coded)),
+                segmentation=dict(size=coded['size'], counts=coded['counts'].decode()),
+                iscrowd=0,
+            )
+        )
     return found
 
 
@@ -43,11 +47,14 @@ def panoptic(scene: Scene) -> tuple[np.ndarray, list[dict]]:
     segments = []
     for value in np.unique(scene.owner).tolist():
         coded = rle.encode(np.asfortranarray(scene.owner == value, np.uint8))
-        segments.append(dict(
-            id=int(ids[value]),
-            category_id=categories[value],
-            area=int(rle.area(coded)),
-            bbox=rle.toBbox(coded).astype(int).tolist(),
-            iscrowd=0))
+        segments.append(
+            dict(
+                id=int(ids[value]),
+                category_id=categories[value],
+                area=int(rle.area(coded)),
+                bbox=rle.toBbox(coded).astype(int).tolist(),
+                iscrowd=0,
+            )
+        )
     red_green_blue = (ids[:, None] >> np.array([0, 8, 16])) & 255
     return red_green_blue[:, ::-1].astype(np.uint8)[scene.owner], segments

@@ -1,4 +1,5 @@
 """One picture of Shapes: which objects, where, and their painting."""
+
 import colorsys
 from dataclasses import dataclass
 
@@ -22,6 +23,7 @@ class Scene:
     picture: (S, S, 3) uint8, BGR. owner: (S, S) uint8, ``GROUND``, ``PATH`` or
     ``FIRST_OBJECT + k`` for object k. kinds: for each object its index in ``CLASSES``.
     """
+
     picture: np.ndarray
     owner: np.ndarray
     kinds: list[int]
@@ -46,7 +48,8 @@ class _Object:
         x, y = np.arange(size)[columns] + 0.5 - self.x, np.arange(size)[rows] + 0.5 - self.y
         below = depth(CLASSES[self.kind], self.radius, self.turn, x, y[:, None])
         inside[rows, columns] = (
-            below if self.stroke is None else np.minimum(below, self.stroke - below))
+            below if self.stroke is None else np.minimum(below, self.stroke - below)
+        )
         return inside
 
     def _span(self, centre: float, size: int) -> slice:

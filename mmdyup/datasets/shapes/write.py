@@ -1,4 +1,5 @@
 """The files of a Shapes folder."""
+
 import json
 import pathlib
 
@@ -37,7 +38,8 @@ def write_folder(root: pathlib.Path, num_train: int, num_val: int, size: int, se
         for instance in labels.instances(scene):
             found.append(dict(id=len(found) + 1, image_id=number, **instance))
         panoptic[split]['annotations'].append(
-            dict(image_id=number, file_name=image['file_name'], segments_info=segments))
+            dict(image_id=number, file_name=image['file_name'], segments_info=segments)
+        )
 
     for split in _SPLITS:
         write_json(root / f'{split}.json', detection[split])

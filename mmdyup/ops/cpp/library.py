@@ -3,6 +3,7 @@
 It knows nothing of Python or PyTorch, so one build serves all their versions. On x86 there are two,
 one for processors with AVX2.
 """
+
 import ctypes
 from importlib.machinery import EXTENSION_SUFFIXES
 from math import ceil
@@ -23,20 +24,39 @@ _BLOCK, _SMALLEST_BLOCK = 128, 16
 class Map(ctypes.Structure):
     """A map to be upsampled and how the work on it is divided; field by field as in blocks.h."""
 
-    _fields_ = [(name, ctypes.c_int64) for name in (
-        'images', 'channels', 'height', 'width', 'groups', 'scale_factor', 'block',
-        'channels_last', 'threads')]
+    _fields_ = [
+        (name, ctypes.c_int64)
+        for name in (
+            'images',
+            'channels',
+            'height',
+            'width',
+            'groups',
+            'scale_factor',
+            'block',
+            'channels_last',
+            'threads',
+        )
+    ]
 
     @classmethod
     def of(cls, x: Tensor, groups: int, scale_factor: int, **others) -> 'Map':
         """For ``x``, (N, C, H, W); ``others`` are fields that a subclass adds."""
-        return cls(*x.shape, groups, scale_factor, _BLOCK,
-                   memory_format_of(x) == torch.channels_last, torch.get_num_threads(), **others)
+        return cls(
+            *x.shape,
+            groups,
+            scale_factor,
+            _BLOCK,
+            memory_format_of(x) == torch.channels_last,
+            torch.get_num_threads(),
+            **others,
+        )
 
     def divide_channels(self) -> None:
         """Makes blocks smaller where threads, which divide them, would idle otherwise."""
         while self.block > _SMALLEST_BLOCK and (
-                self.images * self.groups * self.blocks_of_group < self.threads):
+            self.images * self.groups * self.blocks_of_group < self.threads
+        ):
             self.block //= 2
 
     @property
@@ -47,8 +67,9 @@ class Map(ctypes.Structure):
 def call(name: str, sizes: Map, *tensors: Tensor | None) -> None:
     """Runs a function of the library, the one for the first tensor's dtype; None is null."""
     dtype = str(tensors[0].dtype).removeprefix('torch.')
-    pointers = (ctypes.c_void_p(None if tensor is None else tensor.data_ptr())
-                for tensor in tensors)
+    pointers = (
+        ctypes.c_void_p(None if tensor is None else tensor.data_ptr()) for tensor in tensors
+    )
     getattr(_LIBRARY, f'mmdyup_{name}_{dtype}')(ctypes.byref(sizes), *pointers)
 
 
@@ -69,12 +90,14 @@ def load(folder: Path) -> ctypes.CDLL:
     paths = (folder / (name + suffix) for name in names for suffix in EXTENSION_SUFFIXES)
     path = next((path for path in paths if path.exists()), None)
     if path is None:
-        raise ImportError("mmdyup's C++ code is not built: install a C++ compiler, then mmdyup "
-                          'again.')
+        raise ImportError(
+            "mmdyup's C++ code is not built: install a C++ compiler, then mmdyup again."
+        )
     library = ctypes.CDLL(str(path))
     if library.mmdyup_interface() != _INTERFACE:
-        raise ImportError("mmdyup's C++ code was built for another version of it: install mmdyup "
-                          'again.')
+        raise ImportError(
+            "mmdyup's C++ code was built for another version of it: install mmdyup again."
+        )
     return library
 
 

@@ -1,4 +1,5 @@
 """Reassembly by Triton kernels as an operator of PyTorch's; deterministic, forward and backward."""
+
 import torch
 from torch import Tensor
 
@@ -14,13 +15,16 @@ from .reassembly import run_forward
 
 
 @torch.library.custom_op('mmdyup::triton_carafe', mutates_args=())
-def carafe(x: Tensor, kernels: Tensor, kernel_size: int, groups: int, scale_factor: int,
-           softmax: bool) -> Tensor:
+def carafe(
+    x: Tensor, kernels: Tensor, kernel_size: int, groups: int, scale_factor: int, softmax: bool
+) -> Tensor:
     """See :func:`mmdyup.ops.carafe`; arguments are taken as checked."""
     sizes = (kernel_size, groups, scale_factor)
     return compiled_or_native(
-        'carafe', lambda: run_forward(x, kernels, None, *sizes, softmax),
-        lambda: reassemble(x, _softmax(x, kernels, groups) if softmax else kernels, *sizes))
+        'carafe',
+        lambda: run_forward(x, kernels, None, *sizes, softmax),
+        lambda: reassemble(x, _softmax(x, kernels, groups) if softmax else kernels, *sizes),
+    )
 
 
 @carafe.register_fake
@@ -28,8 +32,9 @@ def _empty_result(x, kernels, kernel_size, groups, scale_factor, softmax):
     return empty_upsampled(x, scale_factor)
 
 
-def run_backward(grad_y: Tensor, x: Tensor, kernels: Tensor, kernel_size: int, groups: int,
-                 scale_factor: int) -> tuple[Tensor, Tensor]:
+def run_backward(
+    grad_y: Tensor, x: Tensor, kernels: Tensor, kernel_size: int, groups: int, scale_factor: int
+) -> tuple[Tensor, Tensor]:
     """The gradients of the feature and of the large kernels."""
     grad_x = torch.empty_like(x)
     run_gather(grad_x, grad_y, kernels, compute_dtype(x, kernels), kernel_size, groups)
@@ -37,14 +42,22 @@ def run_backward(grad_y: Tensor, x: Tensor, kernels: Tensor, kernel_size: int, g
 
 
 @torch.library.custom_op('mmdyup::triton_carafe_backward', mutates_args=())
-def _carafe_backward(grad_y: Tensor, x: Tensor, kernels: Tensor, kernel_size: int, groups: int,
-                     scale_factor: int, softmax: bool) -> tuple[Tensor, Tensor]:
+def _carafe_backward(
+    grad_y: Tensor,
+    x: Tensor,
+    kernels: Tensor,
+    kernel_size: int,
+    groups: int,
+    scale_factor: int,
+    softmax: bool,
+) -> tuple[Tensor, Tensor]:
     sizes = (kernel_size, groups, scale_factor)
     m = _softmax(x, kernels, groups) if softmax else kernels
     grad_x, grad_m = compiled_or_native(
         "carafe's backward pass",
         lambda: run_backward(grad_y, x, m, *sizes),
-        lambda: reassemble_backward(grad_y, x, m, *sizes))
+        lambda: reassemble_backward(grad_y, x, m, *sizes),
+    )
     if not softmax:
         return grad_x, grad_m
     m, grad_m = (t.unflatten(1, (groups, -1)) for t in (m, grad_m))

@@ -4,6 +4,7 @@ around it, without atomics.
 A program goes down a strip of rows of cells, and adds each cell's part to the K rows of pixels
 around it; a row that has all its parts is stored.
 """
+
 import math
 
 import torch
@@ -37,11 +38,31 @@ def hat(gap):
 
 
 @triton.jit
-def gather_kernel(grad_x, m, start, grad_y, groups, h, w, x_strides, m_strides, y_strides,
-                  K: tl.constexpr, S: tl.constexpr, SAMPLED: tl.constexpr, SCALE: tl.constexpr,
-                  HAS_START: tl.constexpr, STRIP: tl.constexpr, COLUMNS: tl.constexpr,
-                  CHANNELS: tl.constexpr, BLOCK_C: tl.constexpr, BLOCK_W: tl.constexpr,
-                  CHANNEL_AXIS: tl.constexpr, DTYPE: tl.constexpr, INDEX: tl.constexpr):
+def gather_kernel(
+    grad_x,
+    m,
+    start,
+    grad_y,
+    groups,
+    h,
+    w,
+    x_strides,
+    m_strides,
+    y_strides,
+    K: tl.constexpr,
+    S: tl.constexpr,
+    SAMPLED: tl.constexpr,
+    SCALE: tl.constexpr,
+    HAS_START: tl.constexpr,
+    STRIP: tl.constexpr,
+    COLUMNS: tl.constexpr,
+    CHANNELS: tl.constexpr,
+    BLOCK_C: tl.constexpr,
+    BLOCK_W: tl.constexpr,
+    CHANNEL_AXIS: tl.constexpr,
+    DTYPE: tl.constexpr,
+    INDEX: tl.constexpr,
+):
     """grad_x for a tile of columns and channels in STRIP rows, COLUMNS places of a cell at a time.
 
     Without SAMPLED, m holds reassembly kernels of K². With it, m holds offsets, and K is 3: what
@@ -51,8 +72,9 @@ def gather_kernel(grad_x, m, start, grad_y, groups, h, w, x_strides, m_strides, 
     w0, pid = split_index(pid, tl.cdiv(w, BLOCK_W))
     h0, pid = split_index(pid, tl.cdiv(h, STRIP))
     group, image = split_index(pid, groups)
-    c, column = tile_axes(c0 * BLOCK_C + tl.arange(0, BLOCK_C),
-                          w0 * BLOCK_W + tl.arange(0, BLOCK_W), CHANNEL_AXIS)
+    c, column = tile_axes(
+        c0 * BLOCK_C + tl.arange(0, BLOCK_C), w0 * BLOCK_W + tl.arange(0, BLOCK_W), CHANNEL_AXIS
+    )
     mask_c = c < CHANNELS
     grad_x += image * x_strides[0] + (group * CHANNELS + c) * x_strides[1] + column * x_strides[3]
     grad_y += image * y_strides[0] + (group * CHANNELS + c) * y_strides[1]
@@ -71,45 +93,83 @@ def gather_kernel(grad_x, m, start, grad_y, groups, h, w, x_strides, m_strides, 
                 cell = column - b + K // 2
                 mask = (cell >= 0) & (cell < w)
                 u, v = row * S + i, cell * S + j
-                grads = load_places(grad_y + (u * y_strides[2] + v * y_strides[3]), y_strides,
-                                    mask & mask_c if CHANNELS % BLOCK_C else mask, 1, COLUMNS,
-                                    DTYPE)
+                grads = load_places(
+                    grad_y + (u * y_strides[2] + v * y_strides[3]),
+                    y_strides,
+                    mask & mask_c if CHANNELS % BLOCK_C else mask,
+                    1,
+                    COLUMNS,
+                    DTYPE,
+                )
                 if SAMPLED:
                     for p in tl.static_range(COLUMNS):
-                        x, y = load_positions(m, start, image, group, groups, row, cell, i, j + p,
-                                              mask, m_strides, S, SCALE, HAS_START, DTYPE)
+                        x, y = load_positions(
+                            m,
+                            start,
+                            image,
+                            group,
+                            groups,
+                            row,
+                            cell,
+                            i,
+                            j + p,
+                            mask,
+                            m_strides,
+                            S,
+                            SCALE,
+                            HAS_START,
+                            DTYPE,
+                        )
                         left, top, fx, fy, _, _ = find_corners(x, y, h, w, INDEX)
-                        weight = tl.where(mask & is_near(left, top, row, cell),
-                                          hat((left - column) + fx), 0.0)
+                        weight = tl.where(
+                            mask & is_near(left, top, row, cell), hat((left - column) + fx), 0.0
+                        )
                         new = ()
                         for a in tl.static_range(K):
                             # what is not a number stays with the pixels that the sample read
                             part = weight * hat((top - row - a + K // 2) + fy)
-                            new = new + (tl.where(part > 0, totals[a] + part * grads[p],
-                                                  totals[a]), )
+                            new = new + (
+                                tl.where(part > 0, totals[a] + part * grads[p], totals[a]),
+                            )
                         totals = new
                 else:
-                    plane = m + (distance(b, m_strides, INDEX) + u * m_strides[2] +
-                                 v * m_strides[3])
+                    plane = m + (
+                        distance(b, m_strides, INDEX) + u * m_strides[2] + v * m_strides[3]
+                    )
                     new = ()
                     for a in tl.static_range(K):
-                        weights = load_places(plane + distance(a * K, m_strides, INDEX),
-                                              m_strides, mask, 1, COLUMNS, DTYPE)
+                        weights = load_places(
+                            plane + distance(a * K, m_strides, INDEX),
+                            m_strides,
+                            mask,
+                            1,
+                            COLUMNS,
+                            DTYPE,
+                        )
                         total = totals[a]
                         for p in tl.static_range(COLUMNS):
                             total += weights[p] * grads[p]
-                        new = new + (total, )
+                        new = new + (total,)
                     totals = new
             place += 1
         done = row - K // 2
-        tl.store(grad_x + done * x_strides[2], totals[0],
-                 mask=(done >= first) & (column < w) & mask_c)
+        tl.store(
+            grad_x + done * x_strides[2], totals[0], mask=(done >= first) & (column < w) & mask_c
+        )
         totals = totals[1:] + zero_tiles(1, totals[0], DTYPE)
         row += 1
 
 
-def run_gather(grad_x: Tensor, grad_y: Tensor, m: Tensor, dtype: torch.dtype, kernel_size: int,
-               groups: int, start: Tensor | None = None, scale: float | None = None) -> None:
+def run_gather(
+    grad_x: Tensor,
+    grad_y: Tensor,
+    m: Tensor,
+    dtype: torch.dtype,
+    kernel_size: int,
+    groups: int,
+    start: Tensor | None = None,
+    scale: float | None = None,
+) -> None:
     """Writes ``grad_x``, of reassembly by the kernels ``m``, or, given ``scale``, of sampling.
 
     Of sampling at the offsets ``m`` it is what the samples near their cells gave, with 3 as
@@ -117,11 +177,36 @@ def run_gather(grad_x: Tensor, grad_y: Tensor, m: Tensor, dtype: torch.dtype, ke
     """
     n, c, h, w = grad_x.shape
     s = grad_y.shape[3] // w
-    tile = choose_tile(c // groups, w, is_channels_last(grad_x),
-                       _ELEMENTS.get(kernel_size, _FEW_ELEMENTS))
-    programs = (n * groups * triton.cdiv(h, _ROWS) * triton.cdiv(w, tile['BLOCK_W']) *
-                triton.cdiv(c // groups, tile['BLOCK_C']))
-    launch(gather_kernel, programs, grad_x, m, start, grad_y, groups, h, w, grad_x.stride(),
-           m.stride(), grad_y.stride(), K=kernel_size, S=s, SAMPLED=scale is not None, SCALE=scale,
-           HAS_START=start is not None, STRIP=_ROWS, COLUMNS=math.gcd(s, 2), **tile,
-           **choose_numbers(dtype, grad_x, m, grad_y))
+    tile = choose_tile(
+        c // groups, w, is_channels_last(grad_x), _ELEMENTS.get(kernel_size, _FEW_ELEMENTS)
+    )
+    programs = (
+        n
+        * groups
+        * triton.cdiv(h, _ROWS)
+        * triton.cdiv(w, tile['BLOCK_W'])
+        * triton.cdiv(c // groups, tile['BLOCK_C'])
+    )
+    launch(
+        gather_kernel,
+        programs,
+        grad_x,
+        m,
+        start,
+        grad_y,
+        groups,
+        h,
+        w,
+        grad_x.stride(),
+        m.stride(),
+        grad_y.stride(),
+        K=kernel_size,
+        S=s,
+        SAMPLED=scale is not None,
+        SCALE=scale,
+        HAS_START=start is not None,
+        STRIP=_ROWS,
+        COLUMNS=math.gcd(s, 2),
+        **tile,
+        **choose_numbers(dtype, grad_x, m, grad_y),
+    )

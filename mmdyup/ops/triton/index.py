@@ -4,6 +4,7 @@ A tile has two axes, columns or cells and channels, with those first that lie si
 memory: where the compiler cannot tell what is contiguous it gives neighbouring threads the first
 axis. ``CHANNEL_AXIS`` is 0 in channels-last, else 1. Strides are in elements.
 """
+
 import triton
 import triton.language as tl
 
@@ -24,8 +25,19 @@ def tile_axes(channels, columns, CHANNEL_AXIS: tl.constexpr):
 
 
 @triton.jit
-def find_cells(pid, c, groups, h, w, S: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
-               BLOCK_H: tl.constexpr, BLOCK_W: tl.constexpr, CHANNEL_AXIS: tl.constexpr):
+def find_cells(
+    pid,
+    c,
+    groups,
+    h,
+    w,
+    S: tl.constexpr,
+    ROWS: tl.constexpr,
+    COLUMNS: tl.constexpr,
+    BLOCK_H: tl.constexpr,
+    BLOCK_W: tl.constexpr,
+    CHANNEL_AXIS: tl.constexpr,
+):
     """Where a program stands that has ROWS·COLUMNS of the S² places of BLOCK_H·BLOCK_W cells.
 
     Returns the channels ``c`` and the cells' rows and columns as axes of a tile, the first place

@@ -1,4 +1,5 @@
 """The host's side of a launch: tiles, widths of numbers, results to be filled."""
+
 import math
 import warnings
 
@@ -37,7 +38,7 @@ def launch(kernel: triton.JITFunction, programs: int, x: Tensor, *args, **consta
     """Runs ``kernel`` on the device of ``x``; nothing where there are no programs."""
     if programs:
         with torch.cuda.device_of(x):
-            kernel[(programs, )](x, *args, **constants, maxnreg=REGISTERS)
+            kernel[(programs,)](x, *args, **constants, maxnreg=REGISTERS)
 
 
 def choose_tile(channels: int, columns: int, channels_last: bool, elements: int) -> dict[str, int]:
@@ -48,8 +49,9 @@ def choose_tile(channels: int, columns: int, channels_last: bool, elements: int)
     else:
         block_w = _least_waste(columns, _COLUMNS)
         block_c = min(triton.next_power_of_2(channels), max(1, elements // block_w))
-    return dict(CHANNELS=channels, BLOCK_C=block_c, BLOCK_W=block_w,
-                CHANNEL_AXIS=0 if channels_last else 1)
+    return dict(
+        CHANNELS=channels, BLOCK_C=block_c, BLOCK_W=block_w, CHANNEL_AXIS=0 if channels_last else 1
+    )
 
 
 def choose_cells_tile(x: Tensor, groups: int) -> dict[str, int]:
@@ -57,12 +59,17 @@ def choose_cells_tile(x: Tensor, groups: int) -> dict[str, int]:
     _, c, _, w = x.shape
     if is_channels_last(x):
         block_c = min(triton.next_power_of_2(c // groups), 8 * 16 // x.element_size())
-        cells, columns = max(1, _THREADS * (16 // x.element_size()) // block_c), (4, )
+        cells, columns = max(1, _THREADS * (16 // x.element_size()) // block_c), (4,)
     else:
         block_c, cells, columns = 1, _THREADS, _COLUMNS
     block_w = _least_waste(w, columns)
-    return dict(CHANNELS=c // groups, BLOCK_C=block_c, BLOCK_H=max(1, cells // block_w),
-                BLOCK_W=block_w, CHANNEL_AXIS=0 if is_channels_last(x) else 1)
+    return dict(
+        CHANNELS=c // groups,
+        BLOCK_C=block_c,
+        BLOCK_H=max(1, cells // block_w),
+        BLOCK_W=block_w,
+        CHANNEL_AXIS=0 if is_channels_last(x) else 1,
+    )
 
 
 def choose_sums_tile(x: Tensor, groups: int, multiple: int) -> dict[str, int]:
@@ -100,14 +107,22 @@ def choose_places(kernel_size: int, scale_factor: int, expand: bool = False) -> 
     """
     limit = _MAX_WEIGHTS // 2 if expand else _MAX_WEIGHTS
     most = math.gcd(scale_factor, 2)
-    return next(((rows, columns) for rows, columns in ((most, most), (1, most))
-                 if rows * columns * kernel_size**2 <= limit), (1, 1))
+    return next(
+        (
+            (rows, columns)
+            for rows, columns in ((most, most), (1, most))
+            if rows * columns * kernel_size**2 <= limit
+        ),
+        (1, 1),
+    )
 
 
 def choose_chunk(channels: int, block_c: int, programs: int) -> int:
     """The channels of one program, where each would multiply the ``programs``."""
-    parts = min(triton.cdiv(channels, max(block_c, _MIN_CHANNELS)),
-                triton.cdiv(_MANY_PROGRAMS, max(1, programs)))
+    parts = min(
+        triton.cdiv(channels, max(block_c, _MIN_CHANNELS)),
+        triton.cdiv(_MANY_PROGRAMS, max(1, programs)),
+    )
     return triton.cdiv(triton.cdiv(channels, parts), block_c) * block_c
 
 
@@ -117,8 +132,10 @@ def _least_waste(size: int, blocks: tuple[int, ...]) -> int:
 
 def choose_numbers(dtype: torch.dtype, *tensors: Tensor) -> dict[str, tl.dtype]:
     """DTYPE, to compute in, and INDEX, 64 bits wide where an offset needs them."""
-    extent = max(1 + sum((n - 1) * stride for n, stride in zip(t.shape, t.stride(), strict=True))
-                 for t in tensors)
+    extent = max(
+        1 + sum((n - 1) * stride for n, stride in zip(t.shape, t.stride(), strict=True))
+        for t in tensors
+    )
     return dict(DTYPE=_DTYPES[dtype], INDEX=tl.int64 if extent >= _WIDE else tl.int32)
 
 
@@ -133,8 +150,10 @@ def alert_not_deterministic(what: str) -> None:
         RuntimeError: Under ``torch.use_deterministic_algorithms(True)``, unless it only warns.
     """
     if torch.are_deterministic_algorithms_enabled():
-        text = (f'{what} does not have a deterministic implementation, but you set '
-                "'torch.use_deterministic_algorithms(True)'.")
+        text = (
+            f'{what} does not have a deterministic implementation, but you set '
+            "'torch.use_deterministic_algorithms(True)'."
+        )
         if not torch.is_deterministic_algorithms_warn_only_enabled():
             raise RuntimeError(f"{text} Choose backend='native', or set warn_only=True.")
         warnings.warn(text, stacklevel=2)

@@ -1,19 +1,40 @@
 """Sampled positions, and bilinear samples there."""
+
 import triton
 import triton.language as tl
 
 
 @triton.jit
-def load_positions(o, start, image, group, groups, row, column, i, j, mask, strides,
-                   S: tl.constexpr, SCALE: tl.constexpr, HAS_START: tl.constexpr,
-                   DTYPE: tl.constexpr):
+def load_positions(
+    o,
+    start,
+    image,
+    group,
+    groups,
+    row,
+    column,
+    i,
+    j,
+    mask,
+    strides,
+    S: tl.constexpr,
+    SCALE: tl.constexpr,
+    HAS_START: tl.constexpr,
+    DTYPE: tl.constexpr,
+):
     """Columns and rows of the samples for the places (i, j) of the cells (row, column).
 
     ``strides`` are those of (N, 2, groups, s, s, H, W), ``start`` has no gaps. No product is left
     to be fused or not, so every kernel gets the same to the last bit.
     """
-    o += (image * strides[0] + group * strides[2] + i * strides[3] + j * strides[4] +
-          row * strides[5] + column * strides[6])
+    o += (
+        image * strides[0]
+        + group * strides[2]
+        + i * strides[3]
+        + j * strides[4]
+        + row * strides[5]
+        + column * strides[6]
+    )
     by_column = tl.load(o, mask=mask, other=0.0).to(DTYPE)
     by_row = tl.load(o + strides[1], mask=mask, other=0.0).to(DTYPE)
     scale = tl.full(by_column.shape, SCALE, DTYPE)
@@ -45,11 +66,12 @@ def find_corners(column, row, h, w, INDEX: tl.constexpr):
 @triton.jit
 def load_corners(corner, strides, right, below, mask, DTYPE: tl.constexpr):
     """The four pixels around positions, where ``corner`` points to the first; 0 where none is."""
-    return (tl.load(corner, mask=mask, other=0.0).to(DTYPE),
-            tl.load(corner + strides[3], mask=mask & right, other=0.0).to(DTYPE),
-            tl.load(corner + strides[2], mask=mask & below, other=0.0).to(DTYPE),
-            tl.load(corner + (strides[2] + strides[3]), mask=mask & right & below,
-                    other=0.0).to(DTYPE))
+    return (
+        tl.load(corner, mask=mask, other=0.0).to(DTYPE),
+        tl.load(corner + strides[3], mask=mask & right, other=0.0).to(DTYPE),
+        tl.load(corner + strides[2], mask=mask & below, other=0.0).to(DTYPE),
+        tl.load(corner + (strides[2] + strides[3]), mask=mask & right & below, other=0.0).to(DTYPE),
+    )
 
 
 @triton.jit
@@ -65,5 +87,6 @@ def add_to_corners(corner, strides, grad, fx, fy, right, below, mask):
     tl.atomic_add(corner, w_nw * grad, mask=mask, sem='relaxed')
     tl.atomic_add(corner + strides[3], w_ne * grad, mask=mask & right, sem='relaxed')
     tl.atomic_add(corner + strides[2], w_sw * grad, mask=mask & below, sem='relaxed')
-    tl.atomic_add(corner + (strides[2] + strides[3]), w_se * grad, mask=mask & right & below,
-                  sem='relaxed')
+    tl.atomic_add(
+        corner + (strides[2] + strides[3]), w_se * grad, mask=mask & right & below, sem='relaxed'
+    )

@@ -1,4 +1,5 @@
 """`--tiny`: the same architecture, shrunk until a laptop's CPU trains it in minutes."""
+
 from .model import shrink_model
 from .pictures import shrink_pictures
 from .schedule import follow_length, shorten_schedule

@@ -1,4 +1,5 @@
 """A small backbone in place of a large one of the same kind."""
+
 from ..scratch import is_pretrained
 
 EMBED_DIMS = 16
@@ -20,7 +21,8 @@ def shrink_backbone(backbone: dict) -> float:
         return _csp(backbone)
     raise ValueError(
         f'--tiny cannot shrink the backbone {kind}, only ResNets, MixVisionTransformers and those '
-        'with a widen_factor: leave --tiny out and set the sizes with --cfg-options.')
+        'with a widen_factor: leave --tiny out and set the sizes with --cfg-options.'
+    )
 
 
 def _resnet18(backbone: dict, kind: str) -> float:

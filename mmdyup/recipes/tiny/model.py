@@ -1,4 +1,5 @@
 """Fewer channels and fewer proposals."""
+
 from ..walk import walk
 from .backbone import shrink_backbone
 

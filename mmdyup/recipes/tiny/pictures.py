@@ -1,4 +1,5 @@
 """Small pictures, and dataloaders for two cores."""
+
 from ..walk import walk
 
 # longest side, in pixels
@@ -39,8 +40,9 @@ def _shrink_transform(transform: dict, crop: int | None) -> None:
         transform['scale'] = (SIZE, SIZE)
     elif kind == 'RandomAffine':
         # a mosaic has twice the width and height of the picture cut out of its middle
-        transform['border'] = tuple(-SIZE // 2 if border else 0 for border in
-                                    transform.get('border', (0, 0)))
+        transform['border'] = tuple(
+            -SIZE // 2 if border else 0 for border in transform.get('border', (0, 0))
+        )
     if 'img_scale' in transform:
         transform['img_scale'] = (SIZE, SIZE)
     if _cuts(transform):
@@ -51,5 +53,6 @@ def _shrink_transform(transform: dict, crop: int | None) -> None:
 
 def _cuts(transform: dict) -> bool:
     """Whether it cuts pictures to a number of pixels, not to a part of them."""
-    return ('crop_size' in transform
-            and not transform.get('crop_type', 'absolute').startswith('relative'))
+    return 'crop_size' in transform and not transform.get('crop_type', 'absolute').startswith(
+        'relative'
+    )

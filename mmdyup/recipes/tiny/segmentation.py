@@ -1,4 +1,5 @@
 """Segmentation models: small backbone, narrow heads, small crops."""
+
 from ..walk import walk
 from .backbone import shrink_backbone
 from .pictures import WORKERS
@@ -35,8 +36,10 @@ def shrink_segmentor(model: dict) -> None:
     neck = model.get('neck')
     if neck:
         if not neck['type'].endswith('FPN'):
-            raise ValueError(f'--tiny cannot shrink the neck {neck["type"]}, only FPN: leave '
-                             '--tiny out and set the sizes with --cfg-options.')
+            raise ValueError(
+                f'--tiny cannot shrink the neck {neck["type"]}, only FPN: leave '
+                '--tiny out and set the sizes with --cfg-options.'
+            )
         neck['in_channels'] = _scaled(neck['in_channels'], ratio)
         ratio = CHANNELS / neck['out_channels']
         neck['out_channels'] = CHANNELS
@@ -59,8 +62,10 @@ def shrink_crops(cfg) -> None:
     crops = [node['crop_size'] for node in walk(cfg.train_dataloader) if 'crop_size' in node]
     crops += [cfg.model.get('data_preprocessor', {}).get('size')]
     if not crops[0]:
-        raise ValueError('--tiny finds no crop_size in this config: leave --tiny out and set the '
-                         'sizes with --cfg-options.')
+        raise ValueError(
+            '--tiny finds no crop_size in this config: leave --tiny out and set the '
+            'sizes with --cfg-options.'
+        )
     ratio = min(1, CROP / max(_pair(crops[0])))
     loaders = [cfg.get(f'{name}_dataloader') for name in ('train', 'val', 'test')]
     parts = [loaders, cfg.model.get('data_preprocessor'), cfg.model.get('test_cfg')]

@@ -1,8 +1,9 @@
 """Counts of matched segments, and the panoptic quality they make."""
+
 from collections import defaultdict
 from dataclasses import astuple, dataclass
 
-OFFSET = 256 ** 3  # above every segment id
+OFFSET = 256**3  # above every segment id
 VOID = 0  # the id of pixels without a label
 
 
@@ -10,6 +11,7 @@ VOID = 0  # the id of pixels without a label
 class Counts:
     """Of one category: matched pairs (tp), their summed IoU, and the segments that have no match
     among those predicted (fp) and those annotated (fn)."""
+
     iou: float = 0.0
     tp: int = 0
     fp: int = 0
@@ -42,8 +44,9 @@ class PQStat:
             self._counts[category_id] = self[category_id] + counts
         return self
 
-    def pq_average(self, categories: dict[int, dict],
-                   isthing: bool | None) -> tuple[dict[str, float], dict[int, dict]]:
+    def pq_average(
+        self, categories: dict[int, dict], isthing: bool | None
+    ) -> tuple[dict[str, float], dict[int, dict]]:
         """Means over those of `categories` (COCO's entries, by id) that occur or are predicted: all
         of them, or only things (True) or stuff (False).
 
@@ -51,10 +54,15 @@ class PQStat:
             The means 'pq', 'sq' and 'rq', from 0 to 1, over 'n' categories; and the three of every
             category.
         """
-        chosen = [category_id for category_id, entry in categories.items()
-                  if isthing in (None, bool(entry['isthing']))]
+        chosen = [
+            category_id
+            for category_id, entry in categories.items()
+            if isthing in (None, bool(entry['isthing']))
+        ]
         each = {category_id: self[category_id].quality() for category_id in chosen}
         seen = [each[category_id] for category_id in chosen if self[category_id]]
-        means = {key: sum(quality[key] for quality in seen) / max(len(seen), 1)
-                 for key in ('pq', 'sq', 'rq')}
+        means = {
+            key: sum(quality[key] for quality in seen) / max(len(seen), 1)
+            for key in ('pq', 'sq', 'rq')
+        }
         return dict(means, n=len(seen)), each

@@ -1,4 +1,5 @@
 """Segment ids and the colours that a panoptic PNG holds them as."""
+
 import numpy as np
 
 
