@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from ..ops import carafe, point_sample
 from ..ops.backends import choose_backend
-from ..ops.dtypes import compute_dtype
+from ..ops.tensors import compute_dtype
 from ..upsamplers import build_upsampler
 from ..upsamplers.dysample import bilinear_start
 from . import flops

@@ -4,8 +4,7 @@ from torch import Tensor
 
 from .backends import is_exported
 from .bilinear_cpu import sample_cells
-from .cells import join_cells
-from .dtypes import compute_dtype, memory_format_of
+from .tensors import compute_dtype, join_cells, memory_format_of
 
 
 def sample_around_cells(

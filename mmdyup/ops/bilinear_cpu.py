@@ -8,7 +8,7 @@ from torch import Tensor
 
 from . import bilinear_grid
 from .autograd import register_backward
-from .empty import empty_upsampled
+from .tensors import empty_upsampled
 
 
 @torch.library.custom_op('mmdyup::sample_cells', mutates_args=())

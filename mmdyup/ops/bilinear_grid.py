@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .dtypes import compute_dtype, memory_format_of
+from .tensors import compute_dtype, memory_format_of
 
 _BILINEAR, _BORDER = 0, 1
 

@@ -11,8 +11,7 @@ from .checks import (
     check_same_device,
     check_shape,
 )
-from .dtypes import memory_format_of
-from .softmax import softmax_kernels
+from .tensors import memory_format_of, softmax_kernels
 
 
 def _carafe_cpp(*args) -> Tensor:

@@ -4,9 +4,8 @@ import torch
 from torch import Tensor
 
 from .autograd import register_backward
-from .dtypes import compute_dtype
-from .empty import empty_upsampled
 from .parts import each_part, reassemble_part, reassemble_part_backward
+from .tensors import compute_dtype, empty_upsampled
 
 
 @torch.library.custom_op('mmdyup::reassemble', mutates_args=())

@@ -4,7 +4,7 @@ from torch import Tensor
 
 from .backends import is_exported, is_traced
 from .carafe_blockwise import reassemble
-from .dtypes import compute_dtype, memory_format_of
+from .tensors import compute_dtype, memory_format_of
 from .windows import reassemble_windows
 
 

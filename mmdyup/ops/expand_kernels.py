@@ -3,8 +3,8 @@ from torch import Tensor
 from . import reference
 from .backends import choose_backend
 from .bilinear import sample_around_cells
-from .cells import split_cells
 from .checks import check_divides, check_map, check_positive_int, check_same_device, check_shape
+from .tensors import split_cells
 
 
 def expand_kernels(

@@ -3,8 +3,8 @@ from torch import Tensor
 from . import reference
 from .backends import choose_backend, is_exported
 from .checks import check_map, check_odd, check_positive_int, check_same_device, check_shape
-from .dtypes import compute_dtype, memory_format_of
 from .scores_blockwise import score_neighborhoods
+from .tensors import compute_dtype, memory_format_of
 from .windows import score_windows
 
 

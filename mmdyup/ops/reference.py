@@ -6,7 +6,7 @@ They have gradients like everything in PyTorch, and are slow: for tests and smal
 import torch
 from torch import Tensor
 
-from .dtypes import compute_dtype, memory_format_of
+from .tensors import compute_dtype, memory_format_of
 
 
 def carafe(x: Tensor, kernels: Tensor, kernel_size: int, groups: int, scale_factor: int) -> Tensor:

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 
 from .autograd import register_backward
-from .dtypes import compute_dtype, memory_format_of
 from .parts import each_part, score_part, score_part_backward
+from .tensors import compute_dtype, memory_format_of
 
 
 @torch.library.custom_op('mmdyup::neighborhood_scores', mutates_args=())

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .cells import join_cells, split_cells
+from .tensors import join_cells, split_cells
 
 
 def reassemble_windows(x: Tensor, kernels: Tensor, k: int, s: int) -> Tensor:

@@ -2,7 +2,7 @@ from mmengine.model import normal_init, xavier_init
 from mmengine.registry import MODELS
 from torch import Tensor
 
-from ..ops.shuffle import pixel_shuffle
+from ..ops.tensors import pixel_shuffle
 from .compressed import CompressedReassembly
 
 

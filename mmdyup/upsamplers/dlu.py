@@ -3,8 +3,7 @@ from mmengine.registry import MODELS
 from torch import Tensor
 
 from ..ops import expand_and_reassemble, expand_kernels
-from ..ops.shuffle import pixel_shuffle
-from ..ops.softmax import softmax_kernels
+from ..ops.tensors import pixel_shuffle, softmax_kernels
 from .compressed import CompressedReassembly
 
 

@@ -6,8 +6,7 @@ from torch import Tensor, nn
 
 from ..ops import point_sample
 from ..ops.checks import check_divides
-from ..ops.dtypes import compute_dtype
-from ..ops.shuffle import pixel_shuffle, pixel_unshuffle
+from ..ops.tensors import compute_dtype, pixel_shuffle, pixel_unshuffle
 from .base import Upsampler
 
 

@@ -5,9 +5,8 @@ from mmengine.model import xavier_init
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
-from ..ops.cells import join_cells, split_cells
 from ..ops.checks import check_positive_int
-from ..ops.dtypes import compute_dtype, memory_format_of
+from ..ops.tensors import compute_dtype, join_cells, memory_format_of, split_cells
 from .guided import GuidedReassembly
 
 

@@ -2,7 +2,7 @@ from torch import Tensor
 
 from ..ops import carafe
 from ..ops.checks import check_divides, check_odd
-from ..ops.softmax import softmax_kernels
+from ..ops.tensors import softmax_kernels
 from .base import Upsampler
 
 

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from ..ops import neighborhood_scores
 from ..ops.checks import check_positive_int
-from ..ops.dtypes import compute_dtype
+from ..ops.tensors import compute_dtype
 from .guided import GuidedReassembly
 
 _NORM_GROUPS = 32

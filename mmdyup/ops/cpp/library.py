@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..dtypes import memory_format_of
+from ..tensors import memory_format_of
 
 # as in interface.cpp
 _INTERFACE = 1

@@ -7,8 +7,7 @@ import torch
 from torch import Tensor
 
 from ..autograd import register_backward
-from ..dtypes import compute_dtype, memory_format_of
-from ..empty import empty_upsampled
+from ..tensors import compute_dtype, empty_upsampled, memory_format_of
 from .library import Map, call, make_ready
 
 

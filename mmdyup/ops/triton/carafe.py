@@ -5,9 +5,7 @@ from torch import Tensor
 
 from ..autograd import register_backward
 from ..carafe_blockwise import reassemble, reassemble_backward
-from ..dtypes import compute_dtype
-from ..empty import empty_upsampled
-from ..softmax import softmax_kernels
+from ..tensors import compute_dtype, empty_upsampled, softmax_kernels
 from .fallback import compiled_or_native
 from .gather import run_gather
 from .grad_kernels import run_grad_kernels

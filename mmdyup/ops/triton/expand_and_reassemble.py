@@ -11,9 +11,8 @@ from torch import Tensor
 from .. import bilinear_grid
 from ..autograd import register_backward
 from ..carafe_blockwise import reassemble, reassemble_backward
-from ..dtypes import compute_dtype
-from ..empty import empty_upsampled
 from ..expand_kernels import pairs_as_cells
+from ..tensors import compute_dtype, empty_upsampled
 from .carafe import run_backward
 from .fallback import compiled_or_native
 from .launch import alert_not_deterministic

@@ -8,7 +8,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from ..dtypes import compute_dtype
+from ..tensors import compute_dtype
 from .index import clamp, distance, find_cells
 from .launch import choose_numbers, choose_places, choose_sums_tile, count_programs, launch
 from .places import load_places, store_places, zero_tiles

@@ -8,7 +8,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from ..dtypes import memory_format_of
+from ..tensors import memory_format_of
 
 # Threads of a program, Triton's own choice, and registers of each, by which three programs and more
 # share a multiprocessor.

@@ -7,8 +7,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from ..dtypes import compute_dtype
-from ..empty import empty_upsampled
+from ..tensors import compute_dtype, empty_upsampled
 from .index import clamp, distance, find_cells, split_index
 from .launch import (
     choose_cells_tile,

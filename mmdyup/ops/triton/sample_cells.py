@@ -12,8 +12,7 @@ from torch import Tensor
 
 from .. import bilinear_grid
 from ..autograd import register_backward
-from ..dtypes import compute_dtype, memory_format_of
-from ..empty import empty_upsampled
+from ..tensors import compute_dtype, empty_upsampled, memory_format_of
 from .fallback import compiled_or_native
 from .gather import is_near, run_gather
 from .index import distance, find_cells

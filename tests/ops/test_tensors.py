@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mmdyup.ops.shuffle import pixel_shuffle, pixel_unshuffle
+from mmdyup.ops.tensors import pixel_shuffle, pixel_unshuffle
 
 
 @pytest.mark.parametrize('s', [1, 2, 3])

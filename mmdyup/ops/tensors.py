@@ -1,0 +1,66 @@
+"""What every way of an operator does with tensors: dtypes, memory formats, cells, shuffles."""
+
+import torch
+from torch import Tensor
+
+
+def compute_dtype(*tensors: Tensor) -> torch.dtype:
+    """The dtype to compute in: the widest of the tensors', and float32 at least."""
+    dtype = torch.float32
+    for tensor in tensors:
+        dtype = torch.promote_types(dtype, tensor.dtype)
+    return dtype
+
+
+def memory_format_of(x: Tensor) -> torch.memory_format:
+    """The memory format of ``x``, (N, C, H, W): channels-last only where it is nothing else."""
+    if x.is_contiguous() or not x.is_contiguous(memory_format=torch.channels_last):
+        return torch.contiguous_format
+    return torch.channels_last
+
+
+def empty_upsampled(x: Tensor, scale_factor: int) -> Tensor:
+    """Room for a result, (N, C, sH, sW), in the dtype and memory format of ``x``."""
+    n, c, h, w = x.shape
+    return torch.empty(
+        (n, c, scale_factor * h, scale_factor * w),
+        dtype=x.dtype,
+        device=x.device,
+        memory_format=memory_format_of(x),
+    )
+
+
+def split_cells(large: Tensor, scale_factor: int) -> Tensor:
+    """(N, C, sH, sW) to (N, C, H, s, W, s), a view; [:, :, h, i, w, j] is place (i, j) of a cell.
+
+    Against it a map ``small[:, :, :, None, :, None]`` broadcasts as if upsampled to the nearest.
+    """
+    return large.unflatten(3, (-1, scale_factor)).unflatten(2, (-1, scale_factor))
+
+
+def join_cells(cells: Tensor) -> Tensor:
+    """The inverse of :func:`split_cells`."""
+    return cells.flatten(4, 5).flatten(2, 3)
+
+
+def pixel_shuffle(x: Tensor, scale_factor: int) -> Tensor:
+    """(N, C·s², H, W) to (N, C, sH, sW); channel c·s² + i·s + j is place (i, j) of a cell.
+
+    PyTorch's own gives an empty batch a wrong shape.
+    """
+    cells = x.unflatten(1, (-1, scale_factor, scale_factor))
+    return join_cells(cells.permute(0, 1, 4, 2, 5, 3))
+
+
+def pixel_unshuffle(x: Tensor, scale_factor: int) -> Tensor:
+    """The inverse of :func:`pixel_shuffle`: (N, C, sH, sW) to (N, C·s², H, W)."""
+    return split_cells(x, scale_factor).permute(0, 1, 3, 5, 2, 4).flatten(1, 3)
+
+
+def softmax_kernels(logits: Tensor, groups: int) -> Tensor:
+    """Softmax over each group's k² channels of (N, groups·k², H, W)."""
+    if groups == 1:
+        return logits.softmax(1)
+    if torch.jit.is_tracing():  # whose ONNX graphs freeze the sizes that a view is given
+        return torch.cat([part.softmax(1) for part in logits.chunk(groups, 1)], 1)
+    return logits.unflatten(1, (groups, -1)).softmax(2).flatten(1, 2)
