@@ -1,28 +1,37 @@
 """Which implementation of an operator runs: decided here and nowhere else.
 
-'auto' takes what the environment variable ``MMDYUP_BACKEND`` names, where the operator has it and
-it can run; else compiled code where that can run, mmcv's on CUDA and our C++ on the CPU; else the
-native way, PyTorch's own operations. It takes Triton's kernels only by the variable, until their
-times on a GPU are known (docs/benchmarks/h200.md).
+``backend='auto'`` takes what the environment variable ``MMDYUP_BACKEND`` names, else the default of
+the feature's device. A backend that is asked for by name runs, or raises with the reason; what the
+variable asks for gives way to the default, with one warning, where it cannot run.
 """
 
 import functools
+import importlib
 import importlib.util
 import os
+import subprocess
 import warnings
+from types import ModuleType
 
 import torch
 from torch import Tensor
 
+#: Operator: {backend: the devices where it is the default, by precedence}. Triton's kernels are no
+#: default until their times on a GPU are known (docs/benchmarks/h200.md).
 BACKENDS = {
-    'carafe': ('mmcv', 'cpp', 'native', 'reference', 'triton'),
-    'point_sample': ('cpp', 'native', 'reference', 'triton'),
-    'expand_kernels': ('cpp', 'native', 'reference', 'triton'),
-    'expand_and_reassemble': ('mmcv', 'cpp', 'native', 'reference', 'triton'),
-    'neighborhood_scores': ('native', 'reference'),
+    'carafe': {'mmcv': 'cuda', 'cpp': 'cpu', 'native': 'any', 'reference': None, 'triton': None},
+    'neighborhood_scores': {'cpp': 'cpu', 'native': 'any', 'reference': None, 'triton': None},
+    'point_sample': {'cpp': 'cpu', 'native': 'any', 'reference': None, 'triton': None},
+    'expand_kernels': {'cpp': 'cpu', 'native': 'any', 'reference': None, 'triton': None},
+    'expand_and_reassemble': {
+        'mmcv': 'cuda',
+        'cpp': 'cpu',
+        'native': 'any',
+        'reference': None,
+        'triton': None,
+    },
 }
-
-_WARNED: set[str] = set()
+NAMES = sorted({name for backends in BACKENDS.values() for name in backends})
 
 # as torch.compile asks
 _OLDEST_CAPABILITY = (7, 0)
@@ -30,35 +39,53 @@ _OLDEST_CAPABILITY = (7, 0)
 HAS_TRITON = importlib.util.find_spec('triton') is not None
 
 try:
-    from .cpp import library  # noqa: F401
+    from .csrc import library  # noqa: F401
 
     HAS_CPP = True
 except (ImportError, OSError):  # not built, or for another machine
     HAS_CPP = False
 
+_WARNED: set[str] = set()
+# What Triton could not compile here.
+_FAILED: set[str] = set()
+# Follows the name of a backend that the variable asked for, and that may give way.
+_OR_NATIVE = ' or native'
+
 
 def choose_backend(op: str, backend: str, x: Tensor) -> str:
-    """The name of the implementation of ``op`` that runs for the feature ``x``.
+    """The backend of ``op`` for the feature ``x``, to be handed to :func:`run` or compared.
 
     Args:
         op: A key of ``BACKENDS``.
         backend: 'auto', or one of ``BACKENDS[op]``.
         x: The feature, (N, C, H, W).
 
+    Returns:
+        One of ``BACKENDS[op]``; 'triton or native' where the variable asked for Triton; 'fastest'
+        where it asks for that and the call can be timed.
+
     Raises:
         ValueError: There is no such backend, or it cannot run for this feature here.
     """
     if backend == 'auto':
-        return _choose_by_rule(op, x)
+        wanted = os.environ.get('MMDYUP_BACKEND', 'auto')
+        return default_backend(op, x) if wanted == 'auto' else _choose_wanted(op, wanted, x)
     if backend not in BACKENDS[op]:
         raise ValueError(
             f'backend must be one of auto, {", ".join(BACKENDS[op])} for {op}, but it '
             f'is {backend!r}.'
         )
-    reason = _why_not(backend, x)
+    reason = why_not(backend, x)
     if reason:
         raise ValueError(f"backend={backend!r} cannot run here: {reason}; use backend='auto'.")
     return backend
+
+
+def default_backend(op: str, x: Tensor) -> str:
+    """The first of ``BACKENDS[op]`` that is a default on the device of ``x`` and can run."""
+    for name, where in BACKENDS[op].items():
+        if where in (x.device.type, 'any') and not why_not(name, x):
+            return name
 
 
 def usable_backends(op: str) -> list[str]:
@@ -69,6 +96,34 @@ def usable_backends(op: str) -> list[str]:
     if not HAS_CPP:
         missing.add('cpp')
     return [backend for backend in BACKENDS[op] if backend not in missing]
+
+
+def run(package: str, primitive: str, backend: str, *args) -> Tensor | tuple[Tensor, ...]:
+    """Runs ``primitive`` as the file of ``backend`` in ``package`` defines it.
+
+    Raises:
+        RuntimeError: Triton, asked for by name, cannot compile it.
+    """
+    name, gives_way, _ = backend.partition(_OR_NATIVE)
+    if name != 'triton':
+        return getattr(_module(package, name), primitive)(*args)
+    if not (gives_way and primitive in _FAILED):
+        try:
+            return getattr(_module(package, name), primitive)(*args)
+        except Exception as error:
+            if not _is_the_compilers(error):
+                raise
+            failure = f'Triton cannot compile {primitive} here: {error}'
+            if not gives_way:
+                raise RuntimeError(f"{failure} Use backend='auto'.") from error
+            _FAILED.add(primitive)
+            warn_once(f"{failure} PyTorch's own operations run instead.")
+    return getattr(_module(package, 'native'), primitive)(*args)
+
+
+def why_not(backend: str, x: Tensor) -> str:
+    """Why ``backend`` cannot run for the feature ``x``; empty where it can."""
+    return _WHY_NOT[backend](x) if backend in _WHY_NOT else ''
 
 
 def triton_is_interpreted() -> bool:
@@ -88,12 +143,17 @@ def mmcv_has_cuda() -> bool:
 
 def is_traced() -> bool:
     """Whether a graph is being recorded (torch.compile, torch.export, ONNX, torch.jit.trace)."""
-    return torch.compiler.is_compiling() or torch.jit.is_tracing()
+    return _is_compiling() or torch.jit.is_tracing()
 
 
 def is_exported() -> bool:
     """Whether a graph is recorded that leaves Python and so cannot hold an operator of ours."""
-    return is_traced() and not torch.compiler.is_dynamo_compiling()
+    return torch.jit.is_tracing() or _is_compiling() and not _is_dynamo_compiling()
+
+
+# PyTorch 2.1 to 2.3 have these, or nothing, in other places
+_is_compiling = getattr(torch.compiler, 'is_compiling', None) or torch._dynamo.is_compiling
+_is_dynamo_compiling = getattr(torch.compiler, 'is_dynamo_compiling', None) or _is_compiling
 
 
 @torch.compiler.assume_constant_result  # else it would break a compiled graph
@@ -104,45 +164,57 @@ def warn_once(text: str) -> None:
         warnings.warn(text, stacklevel=3)
 
 
+def _choose_wanted(op: str, wanted: str, x: Tensor) -> str:
+    """What ``MMDYUP_BACKEND`` asks for, or, with one warning, the default."""
+    if wanted not in (*NAMES, 'fastest'):
+        raise ValueError(
+            f'MMDYUP_BACKEND must be one of auto, fastest, {", ".join(NAMES)}, but it is '
+            f'{wanted!r}.'
+        )
+    if wanted == 'fastest':
+        return wanted if _can_be_timed(x) else default_backend(op, x)
+    reason = why_not(wanted, x) if wanted in BACKENDS[op] else f'{op} has no such backend'
+    if reason:
+        chosen = default_backend(op, x)
+        warn_once(f'MMDYUP_BACKEND={wanted} cannot run {op} here: {reason}; {chosen} runs instead.')
+        return chosen
+    return wanted + _OR_NATIVE if wanted == 'triton' else wanted
+
+
+def _can_be_timed(x: Tensor) -> bool:
+    return x.numel() > 0 and not (
+        is_traced() or x.is_cuda and torch.cuda.is_current_stream_capturing()
+    )
+
+
+@functools.cache
+def _module(package: str, backend: str) -> ModuleType:
+    return importlib.import_module(f'.{package}.{backend}', __package__)
+
+
+def _is_the_compilers(error: Exception) -> bool:
+    from triton.errors import TritonError
+
+    # Triton also calls a C compiler, for what launches a kernel
+    return (
+        isinstance(error, (TritonError, subprocess.CalledProcessError))
+        or isinstance(error, RuntimeError)
+        and 'C compiler' in str(error)
+    )
+
+
 @torch.compiler.assume_constant_result
 def _is_too_old_for_triton(device: torch.device) -> bool:
     return torch.cuda.get_device_capability(device) < _OLDEST_CAPABILITY
 
 
-def _choose_by_rule(op: str, x: Tensor) -> str:
-    wanted = os.environ.get('MMDYUP_BACKEND', 'auto')
-    known = sorted({name for backends in BACKENDS.values() for name in backends})
-    if wanted not in ('auto', *known):
-        raise ValueError(
-            f'MMDYUP_BACKEND must be one of auto, {", ".join(known)}, but it is {wanted!r}.'
-        )
-    chosen = next(
-        backend
-        for backend in ('mmcv', 'cpp', 'native')
-        if backend in BACKENDS[op] and not _why_not(backend, x)
-    )
-    if wanted not in BACKENDS[op]:
-        return chosen
-    reason = _why_not(wanted, x)
-    if reason:
-        warn_once(f'MMDYUP_BACKEND={wanted} cannot run {op} here: {reason}; {chosen} runs instead.')
-    return chosen if reason else wanted
-
-
-def _why_not(backend: str, x: Tensor) -> str:
-    """Why ``backend`` cannot run for the feature ``x``; empty where it can."""
-    return _WHY_NOT[backend](x) if backend in _WHY_NOT else ''
-
-
 def _why_not_mmcv(x: Tensor) -> str:
     if not x.is_cuda:
         return f"mmcv's CARAFE has CUDA code only, but the feature is on {x.device.type}"
-    if x.dtype == torch.bfloat16:
-        return "mmcv's CARAFE has no bfloat16 code"
-    if not mmcv_has_cuda():
-        return 'this mmcv was built without CUDA operators'
     if is_traced():
         return "mmcv's CARAFE cannot be traced"
+    if not mmcv_has_cuda():
+        return 'this mmcv was built without CUDA operators'
     return 'the batch is empty' if x.shape[0] == 0 else ''
 
 

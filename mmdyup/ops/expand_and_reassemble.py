@@ -1,9 +1,16 @@
+"""DLU's two steps as one operator."""
+
 from torch import Tensor
 
+from . import reference
 from .backends import choose_backend
-from .carafe import carafe, check_kernels
-from .checks import check_positive_int, check_same_device, check_shape
-from .expand_kernels import expand_kernels
+from .checks import check_positive_int
+from .fastest import choose_fastest
+from .reassembly import check_kernels, run_carafe
+from .reassembly.contractions import scores, spread
+from .register import register
+from .sampling import check_pairs, pairs_as_cells, run_sample, sample, sample_backward
+from .tensors import compute_dtype, empty_upsampled, is_channels_last
 
 
 def expand_and_reassemble(
@@ -36,23 +43,54 @@ def expand_and_reassemble(
     Raises:
         TypeError: An argument is not a floating tensor, or a ratio is not an integer.
         ValueError: Shapes, groups, devices or the backend do not fit.
+        RuntimeError: ``backend='triton'``, and Triton cannot compile the kernel here.
     """
-    kernel_size = check_kernels(x, kernels, groups, 1)
+    k = check_kernels(x, kernels, groups, 1)
     check_positive_int('scale_factor', scale_factor)
-    n, _, h, w = x.shape
-    check_shape(
-        'offsets',
-        offsets,
-        (n, 2 * groups, scale_factor * h, scale_factor * w),
-        'a pair (x, y) for each group at the upsampled size',
-    )
-    check_same_device(x, offsets=offsets)
+    check_pairs(x, offsets, scale_factor, groups)
     run = choose_backend('expand_and_reassemble', backend, x)
-    if run == 'triton':
-        from .triton.expand_and_reassemble import expand_and_reassemble as fused
+    if run == 'fastest':
+        maps, sizes = (x, kernels, offsets), dict(scale_factor=scale_factor, groups=groups)
+        run = choose_fastest('expand_and_reassemble', expand_and_reassemble, maps, sizes)
+    if run.startswith('triton'):
+        return _expand_and_reassemble(x, kernels, offsets, k, groups, scale_factor, run)
+    if run == 'reference':
+        large = reference.expand_kernels(kernels, offsets, scale_factor, groups)
+    else:
+        cells = pairs_as_cells(offsets, scale_factor, groups)
+        large = run_sample(kernels, cells, None, 1.0, 'native' if run == 'mmcv' else run)
+    return run_carafe(x, large, k, groups, scale_factor, run, False)
 
-        return fused(x, kernels, offsets, kernel_size, groups, scale_factor)
-    large = expand_kernels(
-        kernels, offsets, scale_factor, groups, 'native' if run == 'mmcv' else run
-    )
-    return carafe(x, large, groups, scale_factor, run)
+
+def _empty(x, kernels, offsets, kernel_size, groups, scale_factor, backend):
+    return empty_upsampled(x, scale_factor)
+
+
+def _gradient(grad, needed, x, kernels, offsets, k, groups, s, backend):
+    # contiguous, few as its channels are; not rounded, as in the forward pass
+    small = kernels.to(compute_dtype(x, kernels)).contiguous()
+    cells = pairs_as_cells(offsets, s, groups)
+    large = sample(small, cells, None, 1.0, backend)
+    grad_x = grad_kernels = grad_offsets = None
+    if needed[0]:
+        grad_x = spread(large, grad, k, groups, s, x.dtype, is_channels_last(x), backend)
+    if needed[1] or needed[2]:
+        grad_large = scores(x, grad, k, groups, s, large.dtype, False, backend)
+        grad_kernels, grad_cells = sample_backward(small, grad_large, cells, None, 1.0, backend)
+        grad_kernels = grad_kernels.to(kernels.dtype)
+        grad_offsets = grad_cells.permute(0, 2, 1, 5, 3, 6, 4).reshape(offsets.shape)
+    return grad_x, grad_kernels, grad_offsets
+
+
+def _multiply_adds(x, kernels, offsets, kernel_size, groups, scale_factor, backend) -> int:
+    return (x.numel() + 4 * len(x) * groups * x[0, 0].numel()) * (kernel_size * scale_factor) ** 2
+
+
+_expand_and_reassemble = register(
+    'expand_and_reassemble(Tensor x, Tensor kernels, Tensor offsets, int kernel_size, int groups, '
+    'int scale_factor, str backend) -> Tensor',
+    'reassembly',
+    _empty,
+    _gradient,
+    _multiply_adds,
+)

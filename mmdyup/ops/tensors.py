@@ -1,5 +1,8 @@
 """What every way of an operator does with tensors: dtypes, memory formats, cells, shuffles."""
 
+import functools
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -17,6 +20,16 @@ def memory_format_of(x: Tensor) -> torch.memory_format:
     if x.is_contiguous() or not x.is_contiguous(memory_format=torch.channels_last):
         return torch.contiguous_format
     return torch.channels_last
+
+
+def is_channels_last(x: Tensor) -> bool:
+    """Whether :func:`memory_format_of` gives channels-last."""
+    return memory_format_of(x) == torch.channels_last
+
+
+def format_of(channels_last: bool) -> torch.memory_format:
+    """The memory format that an operator's argument names, which can be no memory format."""
+    return torch.channels_last if channels_last else torch.contiguous_format
 
 
 def empty_upsampled(x: Tensor, scale_factor: int) -> Tensor:
@@ -64,3 +77,14 @@ def softmax_kernels(logits: Tensor, groups: int) -> Tensor:
     if torch.jit.is_tracing():  # whose ONNX graphs freeze the sizes that a view is given
         return torch.cat([part.softmax(1) for part in logits.chunk(groups, 1)], 1)
     return logits.unflatten(1, (groups, -1)).softmax(2).flatten(1, 2)
+
+
+def without_autocast(function: Callable) -> Callable:
+    """Has ``function``, whose first argument is a tensor, compute in the dtypes that it chooses."""
+
+    @functools.wraps(function)
+    def run(x: Tensor, *args):
+        with torch.autocast(x.device.type, enabled=False):
+            return function(x, *args)
+
+    return run

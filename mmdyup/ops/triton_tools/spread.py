@@ -38,7 +38,7 @@ def hat(gap):
 
 
 @triton.jit
-def gather_kernel(
+def spread_kernel(
     grad_x,
     m,
     start,
@@ -160,7 +160,7 @@ def gather_kernel(
         row += 1
 
 
-def run_gather(
+def run_spread(
     grad_x: Tensor,
     grad_y: Tensor,
     m: Tensor,
@@ -188,7 +188,7 @@ def run_gather(
         * triton.cdiv(c // groups, tile['BLOCK_C'])
     )
     launch(
-        gather_kernel,
+        spread_kernel,
         programs,
         grad_x,
         m,

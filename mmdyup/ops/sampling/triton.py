@@ -1,4 +1,4 @@
-"""Bilinear samples around cells by Triton kernels as an operator of PyTorch's.
+"""Bilinear samples around cells by Triton kernels.
 
 Positions stay in registers: no grid is stored. The forward pass is deterministic. In the backward
 pass each pixel gathers from the samples near their cells; those further away are added atomically,
@@ -10,27 +10,24 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from .. import bilinear_grid
-from ..autograd import register_backward
-from ..tensors import compute_dtype, empty_upsampled, memory_format_of
-from .fallback import compiled_or_native
-from .gather import is_near, run_gather
-from .index import distance, find_cells
-from .launch import (
+from ..tensors import compute_dtype
+from ..triton_tools.index import distance, find_cells
+from ..triton_tools.launch import (
     alert_not_deterministic,
     choose_numbers,
     choose_samples_tile,
     count_programs,
     launch,
 )
-from .places import load_places, store_places, zero_tiles
-from .positions import (
+from ..triton_tools.places import load_places, store_places, zero_tiles
+from ..triton_tools.positions import (
     add_to_corners,
     corner_weights,
     find_corners,
     load_corners,
     load_positions,
 )
+from ..triton_tools.spread import is_near, run_spread
 
 
 @triton.jit
@@ -168,7 +165,7 @@ def sample_kernel(
 
 
 @triton.jit
-def grad_offsets_kernel(
+def sample_backward_kernel(
     x,
     grad_x,
     o,
@@ -294,11 +291,11 @@ def grad_offsets_kernel(
                 )
 
 
-def run_sample(x: Tensor, offsets: Tensor, start: Tensor | None, scale: float) -> Tensor:
-    """The samples, (N, C, sH, sW)."""
-    _, _, h, w = x.shape
+def sample(x: Tensor, offsets: Tensor, start: Tensor | None, scale: float, y: Tensor) -> None:
+    """See :data:`mmdyup.ops.sampling.sample`."""
+    h, w = x.shape[2:]
     groups, s = offsets.shape[2:4]
-    y = empty_upsampled(x, s)
+    start = None if start is None else start.contiguous()
     tile = choose_samples_tile(x, groups, s)
     programs = count_programs(x, groups * s * (s // tile['COLUMNS']), tile)
     launch(
@@ -320,78 +317,50 @@ def run_sample(x: Tensor, offsets: Tensor, start: Tensor | None, scale: float) -
         **tile,
         **choose_numbers(compute_dtype(x), x, offsets, y),
     )
-    return y
 
 
-def run_sample_backward(
-    grad_y: Tensor, x: Tensor, offsets: Tensor, start: Tensor | None, scale: float
-) -> tuple[Tensor, Tensor]:
-    """The gradients of ``x`` and of the offsets."""
-    _, _, h, w = x.shape
+def sample_backward(
+    x: Tensor,
+    grad_y: Tensor,
+    offsets: Tensor,
+    start: Tensor | None,
+    scale: float,
+    grad_x: Tensor,
+    grad_offsets: Tensor,
+) -> None:
+    """See :data:`mmdyup.ops.sampling.sample_backward`."""
+    alert_not_deterministic("bilinear sampling's backward pass with backend='triton'")
+    h, w = x.shape[2:]
     groups, s = offsets.shape[2:4]
+    start = None if start is None else start.contiguous()
     dtype = compute_dtype(x)
-    grad_x = torch.empty_like(x, dtype=dtype, memory_format=memory_format_of(x))
-    run_gather(grad_x, grad_y, offsets, dtype, 3, groups, start, scale)
-    grad_o = torch.empty_like(offsets)
+    # what is added atomically is not rounded in between
+    total = grad_x if grad_x.dtype == dtype else torch.empty_like(grad_x, dtype=dtype)
+    run_spread(total, grad_y, offsets, dtype, 3, groups, start, scale)
     tile = choose_samples_tile(x, groups, s)
     programs = count_programs(x, groups * s * (s // tile['COLUMNS']), tile)
     launch(
-        grad_offsets_kernel,
+        sample_backward_kernel,
         programs,
         x,
-        grad_x,
+        total,
         offsets,
         start,
-        grad_o,
+        grad_offsets,
         grad_y,
         groups,
         h,
         w,
         x.stride(),
-        grad_x.stride(),
+        total.stride(),
         offsets.stride(),
-        grad_o.stride(),
+        grad_offsets.stride(),
         grad_y.stride(),
         S=s,
         SCALE=scale,
         HAS_START=start is not None,
         **tile,
-        **choose_numbers(dtype, x, grad_x, offsets, grad_o, grad_y),
+        **choose_numbers(dtype, x, total, offsets, grad_offsets, grad_y),
     )
-    return grad_x.to(x.dtype), grad_o
-
-
-@torch.library.custom_op('mmdyup::triton_sample_cells', mutates_args=())
-def sample_cells(x: Tensor, offsets: Tensor, start: Tensor | None, scale: float) -> Tensor:
-    """See :func:`mmdyup.ops.bilinear.sample_around_cells`; ``start`` has no gaps in memory."""
-    return compiled_or_native(
-        'bilinear sampling',
-        lambda: run_sample(x, offsets, start, scale),
-        lambda: bilinear_grid.sample(x, offsets, start, scale),
-    )
-
-
-@sample_cells.register_fake
-def _empty_result(x, offsets, start, scale):
-    return empty_upsampled(x, offsets.shape[3])
-
-
-@torch.library.custom_op('mmdyup::triton_sample_cells_backward', mutates_args=())
-def _sample_cells_backward(
-    grad_y: Tensor, x: Tensor, offsets: Tensor, start: Tensor | None, scale: float
-) -> tuple[Tensor, Tensor]:
-    alert_not_deterministic("bilinear sampling's backward pass with backend='triton'")
-    args = (grad_y, x, offsets, start, scale)
-    return compiled_or_native(
-        "bilinear sampling's backward pass",
-        lambda: run_sample_backward(*args),
-        lambda: bilinear_grid.sample_backward(*args),
-    )
-
-
-@_sample_cells_backward.register_fake
-def _empty_gradients(grad_y, x, offsets, start, scale):
-    return torch.empty_like(x, memory_format=memory_format_of(x)), torch.empty_like(offsets)
-
-
-register_backward(sample_cells, _sample_cells_backward)
+    if total is not grad_x:
+        grad_x.copy_(total)

@@ -1,0 +1,118 @@
+"""The one way to make an operator with a gradient, on every PyTorch from 2.1 on.
+
+An operator is known to PyTorch's dispatcher under ``mmdyup::name``, so that a graph holds it whole.
+``torch.library.custom_op`` would do the same from 2.4 on, at twice the cost of a call.
+"""
+
+import inspect
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from . import backends
+
+try:
+    from torch.utils.flop_counter import register_flop_formula
+except ImportError:  # PyTorch 2.1
+    register_flop_formula = None
+
+_LIBRARY = torch.library.Library('mmdyup', 'DEF')
+# What torch.compile asks of an operator: that its fake result is right, that strides are kept.
+_TAGS = ('pt2_compliant_tag', 'needs_fixed_stride_order')
+
+# Arguments that say what the result is and who makes it; a backend is not handed them.
+_ABOUT_RESULT = ('dtype', 'channels_last', 'backend')
+
+Results = Tensor | tuple[Tensor, ...]
+Gradient = Callable[..., tuple[Tensor | None, ...]]
+
+
+def register(
+    schema: str,
+    package: str,
+    empty: Callable[..., Results],
+    gradient: Gradient | str,
+    multiply_adds: Callable[..., int],
+) -> Callable[..., Results]:
+    """Makes an operator.
+
+    Args:
+        schema: Name, arguments and results in PyTorch's notation: tensors first, the backend last.
+        package: The folder in which a backend's file has a function of the operator's name. The
+            function takes the arguments, less those about the result, and then room for every
+            result, which it fills unless it returns others in their place.
+        empty: That room, from all arguments. It stands for the results while a graph is recorded,
+            and is the result where a batch is empty.
+        gradient: ``gradient(grad, needed, *arguments)``, the gradients of the leading arguments
+            from that of the one result; ``needed`` says of each argument whether its gradient is
+            needed. Or the sentence that is raised where one is asked for.
+        multiply_adds: Their number, from the arguments, for
+            ``torch.utils.flop_counter.FlopCounterMode``, which takes two operations for each.
+
+    Returns:
+        The operator, to be called with positional arguments.
+    """
+    name = schema.split('(')[0]
+    _define(schema)
+    op = getattr(torch.ops.mmdyup, name).default
+    handed = sum(argument.name not in _ABOUT_RESULT for argument in op._schema.arguments)
+
+    def run(*args):
+        room = empty(*args)
+        if not args[0].numel():
+            return room
+        results = room if isinstance(room, tuple) else (room,)
+        made = backends.run(package, name, args[-1], *args[:handed], *results)
+        return room if made is None else made
+
+    _LIBRARY.impl(name, run, 'CompositeExplicitAutograd')
+    _register_fake(name, empty)
+    _LIBRARY.impl(name, _with_gradient(op, gradient), 'Autograd')
+    if register_flop_formula:
+        register_flop_formula(op.overloadpacket, get_raw=True)(
+            lambda *args, **_: 2 * multiply_adds(*args)
+        )
+    return op
+
+
+def _define(schema: str) -> None:
+    tags = [getattr(torch.Tag, tag) for tag in _TAGS if hasattr(torch.Tag, tag)]
+    takes_tags = 'tags' in inspect.signature(_LIBRARY.define).parameters
+    _LIBRARY.define(schema, **(dict(tags=tags) if takes_tags else {}))
+
+
+def _register_fake(name: str, empty: Callable) -> None:
+    register_fake = getattr(torch.library, 'register_fake', None) or torch.library.impl_abstract
+    register_fake(f'mmdyup::{name}')(empty)
+
+
+def _with_gradient(op: Callable, gradient: Gradient | str) -> Callable:
+    """``op`` as autograd calls it."""
+    num_tensors = sum('Tensor' in str(argument.type) for argument in op._schema.arguments)
+
+    class Function(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, *args):
+            ctx.save_for_backward(*args[:num_tensors])
+            ctx.others = args[num_tensors:]
+            with torch._C._AutoDispatchBelowAutograd():
+                return op(*args)
+
+        @staticmethod
+        def backward(ctx, *grads):
+            if isinstance(gradient, str):
+                raise NotImplementedError(gradient)
+            args = (*ctx.saved_tensors, *ctx.others)
+            known = gradient(*grads, ctx.needs_input_grad, *args)
+            return (*known, *(None,) * (len(args) - len(known)))
+
+    def call(*args):
+        if torch.is_grad_enabled():
+            for arg in args[:num_tensors]:
+                if arg is not None and arg.requires_grad:
+                    return Function.apply(*args)
+        with torch._C._AutoDispatchBelowAutograd():
+            return op(*args)
+
+    return call
