@@ -15,8 +15,19 @@ from torch.func import functional_call
 
 from .upsamplers import Upsampler, build_upsampler, find_upsampler
 
+
+def _convolves(dtype: torch.dtype) -> bool:
+    x = torch.ones(1, 1, 1, 1, dtype=dtype)
+    try:
+        torch.nn.functional.conv2d(x, x)
+    except RuntimeError:  # PyTorch 2.1 on a CPU
+        return False
+    return True
+
+
 #: 'cuda' is there where a GPU is: a test that cannot run should not exist.
 DEVICES = ['cpu', *(['cuda'] if torch.cuda.is_available() else [])]
+HALVES = [dtype for dtype in (torch.float16, torch.bfloat16) if _convolves(dtype)]
 
 needs_operators_in_graphs = pytest.mark.skipif(
     not hasattr(torch.library, 'custom_op'), reason='PyTorch before 2.4 breaks graphs at operators'
@@ -43,8 +54,8 @@ class UpsamplerContract:
             cfg = dict(type='MyUpsampler', kernel_size=3)
             channels = 16
 
-    and ``pytest`` then runs some thirty tests; those that compile or export are marked ``slow``.
-    One that does not apply is set to None.
+    and ``pytest`` then runs some thirty tests. Those that compile or export are marked ``slow``, a
+    marker to be named in the project's pytest options. A test that does not apply is set to None.
 
     Attributes:
         cfg: As for :func:`mmdyup.build_upsampler`; its ``type`` may be a class.
@@ -134,7 +145,7 @@ class UpsamplerContract:
             assert y.is_contiguous(memory_format=torch.channels_last) == (mixed[0] is last[0])
             torch.testing.assert_close(y, upsampler(x, guide), rtol=1e-4, atol=1e-5)
 
-    @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16], ids=str)
+    @pytest.mark.parametrize('dtype', HALVES, ids=str)
     def test_half_precision_is_the_float32_result_rounded(self, dtype):
         upsampler = self.build().to(dtype)
         maps = each(lambda z: z.to(dtype), *self.inputs(upsampler, 1, 3, 40))

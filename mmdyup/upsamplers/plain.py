@@ -27,10 +27,20 @@ class Nearest(PlainUpsampler):
     Args:
         in_channels: Channels C of the feature.
         scale_factor: The upsampling ratio s, 1 or more.
+        align_corners: None or False, as a config has it that names either interpolation.
+
+    Raises:
+        ValueError: ``align_corners`` is asked for.
     """
 
-    def __init__(self, in_channels: int, scale_factor: int = 2) -> None:
+    def __init__(
+        self, in_channels: int, scale_factor: int = 2, align_corners: bool | None = None
+    ) -> None:
         super().__init__(in_channels, scale_factor)
+        if align_corners:
+            raise ValueError(
+                "The nearest pixel knows no align_corners: leave it out, or take type='bilinear'."
+            )
         self.layer = nn.Upsample(scale_factor=scale_factor, mode='nearest')
 
 

@@ -16,6 +16,7 @@ CHANNELS = 32
         (dict(type='DySample', colour=1), ValueError, "does not fit its type.*'colour'"),
         (dict(type='nearest', colour=1), ValueError, "does not fit its type.*'colour'"),
         (dict(type='nearest', mode='nearest'), ValueError, "Nearest takes no argument 'mode'"),
+        (dict(type='nearest', align_corners=True), ValueError, 'leave it out, or take'),
         (dict(type='DySample', groups=5), ValueError, 'groups=5 must divide the 32 channels'),
         (dict(type='DySample', groups='4'), TypeError, "^groups must be an integer, but it is '4'"),
         (dict(type='DySample', style='lq'), ValueError, "style must be 'lp' or 'pl'"),
