@@ -1,24 +1,22 @@
-from .base import Upsampler
-from .build import build_upsampler, find_upsampler
-from .carafe import CARAFE
-from .dlu import DLU
-from .dysample import DySample
-from .fade import FADE
-from .fit import upsample_to
-from .plain import PlainUpsampler
-from .reassembly import ReassemblyUpsampler
-from .sapa import SAPA
+"""Upsamplers, one class a file; ``base.py`` is what all of them are."""
 
-__all__ = [
-    'CARAFE',
-    'DLU',
-    'DySample',
-    'FADE',
-    'PlainUpsampler',
-    'ReassemblyUpsampler',
-    'SAPA',
-    'Upsampler',
-    'build_upsampler',
-    'find_upsampler',
-    'upsample_to',
-]
+from .base import Upsampler as Upsampler
+from .build import accepted_arguments as accepted_arguments
+from .build import build_upsampler as build_upsampler
+from .build import find_upsampler as find_upsampler
+from .plain import PlainUpsampler as PlainUpsampler
+from .reassembly import ReassemblyUpsampler as ReassemblyUpsampler
+from .registry import list_upsamplers as list_upsamplers
+from .registry import register as register
+
+# in the order of `list_upsamplers`
+# isort: off
+from .dysample import DySample as DySample
+from .dlu import DLU as DLU
+from .carafe import CARAFE as CARAFE
+from .fade import FADE as FADE
+from .sapa import SAPA as SAPA
+
+
+def upsample_to(upsampler, x, fine):  # until the necks and heads call `meet`
+    return upsampler.meet(x, fine)[0]

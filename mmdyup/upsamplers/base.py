@@ -1,7 +1,15 @@
-from mmengine.model import BaseModule
+import inspect
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ..ops.checks import check_positive_int
+from .registry import BaseModule
+
+# what whoever builds an upsampler gives to it; the rest is its own
+_GIVEN = ('in_channels', 'scale_factor')
 
 
 class Upsampler(BaseModule):
@@ -10,7 +18,7 @@ class Upsampler(BaseModule):
     A subclass defines :meth:`forward` and :meth:`reset_parameters` and calls the latter at the
     end of its ``__init__``. Set again in :meth:`init_weights`, the start also survives a parent
     whose ``init_cfg`` initializes every convolution below it: mmengine initializes a parent
-    first and its children afterwards.
+    first and its children afterwards. A guided one takes ``guide_channels`` too.
 
     Args:
         in_channels: Channels C of the feature, which the result has too.
@@ -18,12 +26,23 @@ class Upsampler(BaseModule):
         init_cfg: mmengine's initialization config, applied after the paper's start.
 
     Raises:
-        TypeError: ``in_channels`` or ``scale_factor`` is not an integer.
+        TypeError: ``in_channels`` or ``scale_factor`` is not an integer, or there is no argument
+            of this name.
         ValueError: One of them is below 1.
+        ImportError: There is an ``init_cfg``, but no mmengine.
     """
 
     #: Whether :meth:`forward` needs ``guide``, the feature of the finer level.
-    guided = False
+    guided: ClassVar[bool] = False
+
+    #: The published variants: names, and the arguments of its own that each of them sets.
+    variants: ClassVar[dict[str, dict]] = {}
+
+    def __new__(cls, *args, **options) -> 'Upsampler':
+        for name in options:
+            if name not in _GIVEN and name not in accepted_arguments(cls):
+                raise TypeError(f'{unknown_argument(cls, name)}.')
+        return super().__new__(cls)
 
     def __init__(
         self, in_channels: int, scale_factor: int = 2, init_cfg: dict | list | None = None
@@ -38,8 +57,40 @@ class Upsampler(BaseModule):
         """(N, C, H, W) to (N, C, sH, sW); ``guide`` is ignored unless ``guided``."""
         raise NotImplementedError
 
+    def meet(self, x: Tensor, fine: Tensor) -> tuple[Tensor, Tensor]:
+        """Upsamples ``x`` to the size of the finer level, for the two to be merged.
+
+        Rows or columns that are too many, as where a level's size was rounded up on its way
+        down, are cropped; where they are too few, the result is stretched to the nearest pixel.
+        At 2× a nearest upsampler thus gives exactly ``F.interpolate(x, size=fine.shape[-2:])``,
+        whichever way the size was rounded. An upsampler that is guided sees the finer level at s
+        times the size of ``x``: cropped, or with its last row and column repeated. An exported
+        graph does this for any size.
+
+        Args:
+            x: The coarse level, (N, C, H, W).
+            fine: The finer level, (N, C', H', W'), less than s rows and columns from s times x.
+
+        Returns:
+            ``x`` upsampled, (N, C, H', W'), and ``fine`` as it is to be merged: itself, unless a
+            subclass changes it.
+
+        Raises:
+            ValueError: The levels are not s times apart.
+        """
+        s, size = self.scale_factor, fine.shape[-2:]
+        whole = [s * n for n in x.shape[-2:]]
+        fixed = _are_fixed(*whole, *size)
+        if fixed and any(abs(a - b) >= s for a, b in zip(whole, size, strict=True)):
+            raise ValueError(
+                f'The levels {tuple(x.shape[-2:])} and {tuple(size)} are not {s} times '
+                'apart; choose backbone outputs whose strides are.'
+            )
+        fit_guide, fit = (_pad, _stretch) if fixed else (_pad_any, _stretch_any)
+        return fit(self(x, fit_guide(fine, whole) if self.guided else None), size), fine
+
     def reset_parameters(self) -> None:
-        """Sets the start that the paper prescribes; nothing where there is nothing to set."""
+        """Sets the start that the paper prescribes, of buffers too; nothing where there is none."""
 
     def init_weights(self) -> None:
         self.reset_parameters()
@@ -47,3 +98,67 @@ class Upsampler(BaseModule):
 
     def extra_repr(self) -> str:
         return f'in_channels={self.in_channels}, scale_factor={self.scale_factor}'
+
+
+def accepted_arguments(cls: type[Upsampler]) -> set[str]:
+    """The arguments of its own that an upsampler takes: what its config may hold beside ``type``.
+
+    These are all but ``in_channels`` and ``scale_factor``, its parents' too where a constructor
+    hands ``**kwargs`` on to them.
+    """
+    names = set()
+    for base in cls.__mro__:
+        if '__init__' in vars(base):
+            parameters = inspect.signature(base.__init__).parameters.values()
+            names.update(
+                p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
+            )
+            if all(p.kind != p.VAR_KEYWORD for p in parameters):
+                break
+    return names - {'self', *_GIVEN}
+
+
+def unknown_argument(cls: type[Upsampler], name: str) -> str:
+    """What is to be said where there is no argument of this name."""
+    own = ', '.join((*_GIVEN, *sorted(accepted_arguments(cls))))
+    return f'{cls.__name__} takes no argument {name!r}; it takes {own}'
+
+
+def _are_fixed(*sizes) -> bool:
+    """Whether sizes are numbers, not symbols of a graph that is being exported for any size."""
+    exporting = getattr(torch.compiler, 'is_exporting', bool)()
+    # a strict export goes through torch.compile, which shows symbols as numbers
+    if exporting and torch.compiler.is_dynamo_compiling():
+        return False
+    return all(isinstance(size, int) for size in sizes)
+
+
+def _pad(x: Tensor, size: list[int]) -> Tensor:
+    h, w = size
+    x = x[..., :h, :w]
+    if x.shape[-2:] == (h, w):
+        return x
+    return F.pad(x, (0, w - x.shape[-1], 0, h - x.shape[-2]), mode='replicate')
+
+
+def _stretch(x: Tensor, size: torch.Size) -> Tensor:
+    x = x[..., : size[0], : size[1]]
+    return x if x.shape[-2:] == size else F.interpolate(x, size=size, mode='nearest')
+
+
+# The same for sizes that are symbols: a question about them would be answered once, in the graph.
+
+
+def _pad_any(x: Tensor, size: list[int]) -> Tensor:
+    for dim, wanted in zip((-2, -1), size, strict=True):
+        i = torch.arange(wanted, device=x.device)
+        x = x.index_select(dim, i.clamp(max=x.shape[dim] - 1))
+    return x
+
+
+def _stretch_any(x: Tensor, size: torch.Size) -> Tensor:
+    for dim, wanted in zip((-2, -1), size, strict=True):
+        i = torch.arange(wanted, device=x.device)
+        # never beyond i: what is too large is cropped
+        x = x.index_select(dim, torch.minimum(i, i * x.shape[dim] // wanted))
+    return x

@@ -1,9 +1,10 @@
 import inspect
 
-from mmengine.registry import MODELS
+from .base import Upsampler, accepted_arguments, unknown_argument
+from .plain import PLAIN
+from .registry import find, registered
 
-from .base import Upsampler
-from .plain import PLAIN_TYPES, PlainUpsampler
+__all__ = ['accepted_arguments', 'build_upsampler', 'find_upsampler']
 
 
 def build_upsampler(
@@ -12,8 +13,8 @@ def build_upsampler(
     """Builds the upsampler that a config names.
 
     Args:
-        cfg: ``type``, the name of an upsampler of ours (or its class) or one of mmcv's 'nearest',
-            'bilinear', 'deconv', 'pixel_shuffle', 'carafe', and that upsampler's own arguments.
+        cfg: ``type``, the name of an upsampler of ours (or its class), or 'nearest', 'bilinear',
+            'deconv', 'pixel_shuffle', 'carafe' (mmcv's own), and that upsampler's own arguments.
         in_channels: Channels of the feature.
         scale_factor: The upsampling ratio.
         guide_channels: Channels of the finer feature that a guided upsampler will see, if they
@@ -23,16 +24,20 @@ def build_upsampler(
         A module that maps (N, in_channels, H, W) to scale_factor times the size.
 
     Raises:
-        TypeError: ``cfg`` is not a dict.
-        ValueError: ``type`` is missing or unknown, or it does not take one of the arguments.
+        TypeError: ``cfg`` is not a dict, or the upsampler refuses the type of a value.
+        ValueError: ``type`` is missing or unknown, it does not take one of the arguments, or the
+            upsampler refuses a value.
     """
     cls, own = find_upsampler(cfg)
     if cls.guided and guide_channels is not None:
         own = dict(guide_channels=guide_channels) | own
-    try:
-        return cls(in_channels, scale_factor, **own)
-    except TypeError as error:
-        raise ValueError(f'upsample_cfg {cfg} does not fit its type: {error}') from error
+    for name in own:
+        if name not in accepted_arguments(cls):
+            raise ValueError(
+                f'upsample_cfg {cfg} does not fit its type: {unknown_argument(cls, name)}, '
+                'of which the first two come from where it is built.'
+            )
+    return cls(in_channels, scale_factor, **own)
 
 
 def find_upsampler(cfg: dict) -> tuple[type[Upsampler], dict]:
@@ -48,22 +53,20 @@ def find_upsampler(cfg: dict) -> tuple[type[Upsampler], dict]:
         )
     if 'type' not in cfg:
         raise ValueError(f"upsample_cfg needs a 'type', one of {_choices()}, but it is {cfg}.")
-    if cfg['type'] in PLAIN_TYPES:
-        return PlainUpsampler, cfg
     own = dict(cfg)
     name = own.pop('type')
-    cls = name if inspect.isclass(name) else MODELS.get(name)
-    if not (inspect.isclass(cls) and issubclass(cls, Upsampler)):
+    cls = name if inspect.isclass(name) else PLAIN.get(name) or find(name)
+    if not _is_upsampler(cls):
         raise ValueError(
             f'There is no upsampler {name!r}; upsample_cfg.type must be one of {_choices()}.'
         )
     return cls, own
 
 
+def _is_upsampler(cls: object) -> bool:
+    return inspect.isclass(cls) and issubclass(cls, Upsampler)
+
+
 def _choices() -> str:
-    ours = {
-        name
-        for name, cls in MODELS.module_dict.items()
-        if inspect.isclass(cls) and issubclass(cls, Upsampler)
-    }
-    return ', '.join((*sorted(ours), *PLAIN_TYPES))
+    ours = (name for name, cls in registered().items() if _is_upsampler(cls))
+    return ', '.join((*sorted(ours), *PLAIN))

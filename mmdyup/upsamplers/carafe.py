@@ -1,12 +1,12 @@
-from mmengine.model import normal_init, xavier_init
-from mmengine.registry import MODELS
 from torch import Tensor
 
 from ..ops.tensors import pixel_shuffle
-from .compressed import CompressedReassembly
+from .init import normal_init, xavier_init
+from .reassembly import CompressedReassembly
+from .registry import register
 
 
-@MODELS.register_module()
+@register
 class CARAFE(CompressedReassembly):
     """Content-Aware ReAssembly of FEatures (Wang et al., ICCV 2019).
 
@@ -17,13 +17,15 @@ class CARAFE(CompressedReassembly):
     Takes the arguments of :class:`CompressedReassembly`.
     """
 
+    variants = {'carafe': {}}
+
     def add_encoders(self) -> None:
         self.content_encoder = self.encoder(
             self.up_group * self.up_kernel**2 * self.scale_factor**2
         )
 
     def reset_parameters(self) -> None:
-        xavier_init(self.channel_compressor, distribution='uniform')
+        xavier_init(self.channel_compressor)
         normal_init(self.content_encoder, std=0.001)
 
     def logits(self, x: Tensor) -> Tensor:

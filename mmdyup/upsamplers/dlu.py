@@ -1,13 +1,14 @@
-from mmengine.model import constant_init, normal_init, xavier_init
-from mmengine.registry import MODELS
 from torch import Tensor
 
 from ..ops import expand_and_reassemble, expand_kernels
+from ..ops.checks import check_map
 from ..ops.tensors import pixel_shuffle, softmax_kernels
-from .compressed import CompressedReassembly
+from .init import constant_init, normal_init, xavier_init
+from .reassembly import CompressedReassembly
+from .registry import register
 
 
-@MODELS.register_module()
+@register
 class DLU(CompressedReassembly):
     """Dynamic Lightweight Upsampling (Fu et al., ICPR 2024).
 
@@ -18,12 +19,14 @@ class DLU(CompressedReassembly):
     Takes the arguments of :class:`CompressedReassembly`.
     """
 
+    variants = {'dlu': {}}
+
     def add_encoders(self) -> None:
         self.kernel_space_generator = self.encoder(self.up_group * self.up_kernel**2)
         self.conv_offset = self.encoder(2 * self.up_group * self.scale_factor**2)
 
     def reset_parameters(self) -> None:
-        xavier_init(self.channel_compressor, distribution='uniform')
+        xavier_init(self.channel_compressor)
         normal_init(self.kernel_space_generator, std=0.001)
         constant_init(self.conv_offset, 0)
 
@@ -36,10 +39,13 @@ class DLU(CompressedReassembly):
         )
 
     def kernels(self, x: Tensor) -> Tensor:
-        return expand_kernels(*self.kernel_space(x), self.scale_factor, self.up_group)
+        return expand_kernels(
+            *self.kernel_space(x), self.scale_factor, self.up_group, self.backend_of_kernels
+        )
 
     def forward(self, x: Tensor, guide: Tensor | None = None) -> Tensor:
         """(N, C, H, W) to (N, C, sH, sW), in the dtype and memory format of ``x``."""
+        check_map('x', x)
         return expand_and_reassemble(
             x, *self.kernel_space(x), self.scale_factor, self.up_group, self.backend
         )

@@ -1,16 +1,16 @@
 import torch
 import torch.nn.functional as F
-from mmengine.model import constant_init, normal_init, xavier_init
-from mmengine.registry import MODELS
 from torch import Tensor, nn
 
 from ..ops import point_sample
-from ..ops.checks import check_divides
+from ..ops.checks import check_divides, check_map
 from ..ops.tensors import compute_dtype, pixel_shuffle, pixel_unshuffle
 from .base import Upsampler
+from .init import constant_init, normal_init, xavier_init
+from .registry import register
 
 
-@MODELS.register_module()
+@register
 class DySample(Upsampler):
     """Learning to Upsample by Learning to Sample (Liu et al., ICCV 2023).
 
@@ -42,6 +42,7 @@ class DySample(Upsampler):
         content_encoder: Offsets come from an encoded feature (1×1 to max(C/2, 16), ReLU, 3×3 to
             C); sampled is the feature itself still.
         gate: Blends with bilinear upsampling by a learned map in 0..1.
+        backend: Passed to :func:`mmdyup.ops.point_sample`.
         init_cfg: mmengine's initialization config, applied after the paper's start.
 
     Raises:
@@ -49,6 +50,13 @@ class DySample(Upsampler):
         ValueError: The style is unknown, channels do not divide, or ``learnable_scope`` and
             ``dyscope`` are both asked for.
     """
+
+    variants = {
+        'dysample': {},
+        'dysample_plus': dict(dyscope=True),
+        'dysample_s': dict(style='pl', groups=8),
+        'dysample_s_plus': dict(style='pl', groups=8, dyscope=True),
+    }
 
     def __init__(
         self,
@@ -60,6 +68,7 @@ class DySample(Upsampler):
         learnable_scope: bool = False,
         content_encoder: bool = False,
         gate: bool = False,
+        backend: str = 'auto',
         init_cfg: dict | list | None = None,
     ) -> None:
         super().__init__(in_channels, scale_factor, init_cfg)
@@ -72,6 +81,7 @@ class DySample(Upsampler):
         check_divides('groups', groups, in_channels)
         self.style = style
         self.groups = groups
+        self.backend = backend
         offset_in, offset_out = in_channels, 2 * groups * scale_factor**2
         if style == 'pl':
             check_divides('scale_factor²', scale_factor**2, in_channels)
@@ -81,8 +91,7 @@ class DySample(Upsampler):
         self.scope_logit = nn.Parameter(torch.zeros(())) if learnable_scope else None
         self.content_encoder = self._content_encoder() if content_encoder else None
         self.gate = self._gate() if gate else None
-        self.register_buffer('init_pos', bilinear_start(scale_factor, groups))
-        self.register_load_state_dict_pre_hook(_take_scope_bias)
+        self.register_buffer('init_pos', torch.empty(1, 2 * groups * scale_factor**2, 1, 1))
         self.reset_parameters()
 
     def _content_encoder(self) -> nn.Module:
@@ -103,6 +112,7 @@ class DySample(Upsampler):
         )
 
     def reset_parameters(self) -> None:
+        self.init_pos.copy_(bilinear_start(self.scale_factor, self.groups))
         normal_init(self.offset, std=0.001)
         if self.scope is not None:
             constant_init(self.scope, 0)
@@ -110,13 +120,20 @@ class DySample(Upsampler):
             nn.init.zeros_(self.scope_logit)
         for branch in filter(None, (self.content_encoder, self.gate)):
             for layer in branch:
-                xavier_init(layer, distribution='uniform')
+                xavier_init(layer)
 
     def forward(self, x: Tensor, guide: Tensor | None = None) -> Tensor:
         """(N, C, H, W) to (N, C, sH, sW), in the dtype and memory format of ``x``."""
+        check_map('x', x)
         offset, scope = self._offset_and_scope(x)
         y = point_sample(
-            x, offset, self.scale_factor, self.groups, scale=scope, start=self.init_pos
+            x,
+            offset,
+            self.scale_factor,
+            self.groups,
+            backend=self.backend,
+            scale=scope,
+            start=self.init_pos,
         )
         if self.gate is None:
             return y
@@ -155,6 +172,13 @@ class DySample(Upsampler):
             offset = pixel_unshuffle(offset, self.scale_factor)
         return offset, scope
 
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args) -> None:
+        # the authors' published checkpoints have it
+        bias = state_dict.get(f'{prefix}scope.bias')
+        if bias is not None and self.scope is not None and self.scope.bias is None:
+            self.scope.bias = nn.Parameter(torch.zeros_like(self.scope.weight[:, 0, 0, 0]))
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
     def extra_repr(self) -> str:
         return f'{super().extra_repr()}, style={self.style!r}, groups={self.groups}'
 
@@ -169,9 +193,3 @@ def bilinear_start(scale_factor: int, groups: int) -> Tensor:
     y, x = torch.meshgrid(steps, steps, indexing='ij')
     start = torch.stack((x, y)).flatten(1)[:, None].expand(-1, groups, -1)
     return start.reshape(1, -1, 1, 1)
-
-
-def _take_scope_bias(module: DySample, state_dict: dict, prefix: str, *_) -> None:
-    bias = state_dict.get(f'{prefix}scope.bias')
-    if bias is not None and module.scope is not None and module.scope.bias is None:
-        module.scope.bias = nn.Parameter(torch.zeros_like(module.scope.weight[:, 0, 0, 0]))

@@ -1,16 +1,16 @@
 from collections import OrderedDict
 
 import torch
-from mmengine.model import xavier_init
-from mmengine.registry import MODELS
 from torch import Tensor, nn
 
 from ..ops.checks import check_positive_int
 from ..ops.tensors import compute_dtype, join_cells, memory_format_of, split_cells
-from .guided import GuidedReassembly
+from .init import xavier_init
+from .reassembly import GuidedReassembly
+from .registry import register
 
 
-@MODELS.register_module()
+@register
 class FADE(GuidedReassembly):
     """Fusing the Assets of Decoder and Encoder (Lu et al., ECCV 2022).
 
@@ -33,6 +33,8 @@ class FADE(GuidedReassembly):
         TypeError: A number is not an integer.
         ValueError: The kernel size is even, or a gate meets a guide of other channels.
     """
+
+    variants = {'fade': {}, 'fade_no_gate': dict(gate=False), 'fade_lite': dict(lite=True)}
 
     def __init__(
         self,
@@ -71,7 +73,7 @@ class FADE(GuidedReassembly):
     def reset_parameters(self) -> None:
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
-                xavier_init(module, distribution='uniform')
+                xavier_init(module)
 
     def logits(self, x: Tensor, guide: Tensor) -> Tensor:
         return self.ker_generator(x, guide)

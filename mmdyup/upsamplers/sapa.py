@@ -1,17 +1,17 @@
 import torch
-from mmengine.model import constant_init, normal_init
-from mmengine.registry import MODELS
 from torch import Tensor, nn
 
 from ..ops import neighborhood_scores
 from ..ops.checks import check_positive_int
 from ..ops.tensors import compute_dtype
-from .guided import GuidedReassembly
+from .init import constant_init, normal_init
+from .reassembly import GuidedReassembly
+from .registry import register
 
 _NORM_GROUPS = 32
 
 
-@MODELS.register_module()
+@register
 class SAPA(GuidedReassembly):
     """Similarity-Aware Point Affiliation, SAPA-B (Lu et al., NeurIPS 2022).
 
@@ -25,13 +25,15 @@ class SAPA(GuidedReassembly):
         guide_channels: Channels Cf of the guide, a multiple of 32; C where it is None.
         up_kernel: Size k of the reassembly kernels, odd.
         embed_channels: Channels in which the two are compared.
-        backend: Passed to :func:`mmdyup.ops.carafe`.
+        backend: Passed to :func:`mmdyup.ops.neighborhood_scores` and :func:`mmdyup.ops.carafe`.
         init_cfg: mmengine's initialization config, applied after the paper's start.
 
     Raises:
         TypeError: A number is not an integer.
         ValueError: The kernel size is even, or channels are no multiple of 32.
     """
+
+    variants = {'sapa': {}}
 
     def __init__(
         self,
@@ -70,7 +72,11 @@ class SAPA(GuidedReassembly):
         query, key = self.q(self.norm_y(guide)), self.k(self.norm_x(x))
         # scores in half precision would be off by percents of a kernel's weight
         return neighborhood_scores(
-            query.to(compute_dtype(query)), key, self.up_kernel, self.scale_factor
+            query.to(compute_dtype(query)),
+            key,
+            self.up_kernel,
+            self.scale_factor,
+            self.backend_of_kernels,
         )
 
 

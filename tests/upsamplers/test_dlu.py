@@ -1,3 +1,4 @@
+import pytest
 import torch
 import torch.nn.functional as F
 
@@ -49,3 +50,11 @@ def test_writes_nothing_into_its_input():
     kept = x.clone()
     DLU(16)(x)
     assert torch.equal(x, kept)
+
+
+def test_the_backend_makes_the_kernels_too():
+    x = torch.randn(1, 16, 4, 3)
+    with pytest.raises(ValueError, match='backend must be one of .* for expand_kernels'):
+        DLU(16, backend='slide rule').kernels(x)
+    # mmcv has nothing for them
+    assert DLU(16, backend='mmcv').kernels(x).shape == (1, 25, 8, 6)

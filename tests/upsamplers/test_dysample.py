@@ -1,3 +1,5 @@
+import pickle
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -129,6 +131,17 @@ def test_a_state_with_scope_bias_loads_and_counts():
     torch.testing.assert_close(new[0].offsets(x), expected + bilinear_start(2, 4))
     # and what it saves loads again
     torch.nn.Sequential(DySample(64, dyscope=True)).load_state_dict(new.state_dict())
+
+
+def test_reset_parameters_restores_the_start():
+    upsampler = DySample(72, 3)
+    upsampler.init_pos.zero_()
+    upsampler.reset_parameters()
+    assert torch.equal(upsampler.init_pos, bilinear_start(3, 4))
+
+
+def test_what_is_pickled_names_no_inner_class_of_pytorch():
+    assert b'torch.nn.modules.module' not in pickle.dumps(DySample(64, dyscope=True))
 
 
 def test_what_is_printed_tells_the_variants_apart():

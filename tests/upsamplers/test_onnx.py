@@ -8,7 +8,7 @@ from mmdyup import build_upsampler
 pytest.importorskip('onnxscript')
 runtime = pytest.importorskip('onnxruntime')
 
-pytestmark = pytest.mark.filterwarnings('ignore')
+pytestmark = [pytest.mark.filterwarnings('ignore'), pytest.mark.slow]
 
 
 CONFIGS = [
@@ -24,46 +24,46 @@ CONFIGS = [
 ]
 # the newer exporter takes its time
 DYNAMO = [dict(type='DySample'), dict(type='DLU')]
+BOTH = [*((cfg, False) for cfg in CONFIGS), *((cfg, True) for cfg in DYNAMO)]
 
 
-@pytest.mark.parametrize(
-    'cfg, dynamo', [*((cfg, False) for cfg in CONFIGS), *((cfg, True) for cfg in DYNAMO)], ids=str
-)
+def check(module, inputs, others, dynamo, path):
+    """Whether a graph made of ``inputs``, for any height and width, gives what ``module`` does."""
+    names = [f'map_{i}' for i in range(len(inputs))]
+    if dynamo:
+        size = dict.fromkeys((2, 3), torch.export.Dim.AUTO)
+        shapes = dict(dynamic_shapes=tuple(size for _ in names))
+    else:
+        shapes = dict(dynamic_axes={name: {2: f'{name}_h', 3: f'{name}_w'} for name in names})
+    torch.onnx.export(
+        module, inputs, path, dynamo=dynamo, input_names=names, opset_version=20, **shapes
+    )
+    session = runtime.InferenceSession(path)
+    for maps in (inputs, *others):
+        feed = {name: x.numpy() for name, x in zip(names, maps, strict=True)}
+        torch.testing.assert_close(
+            torch.from_numpy(session.run(None, feed)[0]),
+            module(*maps).detach(),
+            rtol=1e-4,
+            atol=1e-4,
+        )
+
+
+@pytest.mark.parametrize('cfg, dynamo', BOTH, ids=str)
 def test_any_size(cfg, dynamo, tmp_path):
     upsample = build_upsampler(cfg, 32, 2).eval()
     for parameter in upsample.parameters():
         torch.nn.init.normal_(parameter, std=0.1)
 
     def inputs(h, w):
-        return [torch.randn(1, 32, h, w), torch.randn(1, 32, 2 * h, 2 * w)][: 1 + upsample.guided]
+        maps = torch.randn(1, 32, h, w), torch.randn(1, 32, 2 * h, 2 * w)
+        return maps[: 1 + upsample.guided]
 
-    path, names = tmp_path / 'upsample.onnx', ['x', 'guide'][: 1 + upsample.guided]
-    sizes = {name: {2: f'{name}_h', 3: f'{name}_w'} for name in names}
-    shapes = (
-        dict(dynamic_axes=sizes)
-        if not dynamo
-        else dict(
-            dynamic_shapes=tuple(
-                {2: torch.export.Dim.AUTO, 3: torch.export.Dim.AUTO} for _ in names
-            )
-        )
-    )
-    torch.onnx.export(
-        upsample,
-        tuple(inputs(8, 10)),
-        path,
-        dynamo=dynamo,
-        input_names=names,
-        opset_version=20,
-        **shapes,
-    )
-    session = runtime.InferenceSession(path)
-    for size in [(8, 10), (5, 7)]:
-        args = inputs(*size)
-        feed = {name: arg.numpy() for name, arg in zip(names, args, strict=True)}
-        torch.testing.assert_close(
-            torch.from_numpy(session.run(None, feed)[0]),
-            upsample(*args).detach(),
-            rtol=1e-4,
-            atol=1e-4,
-        )
+    check(upsample, inputs(8, 10), [inputs(5, 7)], dynamo, tmp_path / 'upsample.onnx')
+
+
+@pytest.mark.parametrize('dynamo', [False, True])
+@pytest.mark.parametrize('type', ['nearest', 'FADE', 'SAPA'])
+def test_levels_of_any_picture(type, dynamo, pyramid, tmp_path):
+    pictures = [(torch.randn(1, 3, *size),) for size in [(21, 22), (20, 24), (32, 31)]]
+    check(pyramid(dict(type=type)), pictures[0], pictures[1:], dynamo, tmp_path / 'pyramid.onnx')

@@ -1,6 +1,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from mmcv.cnn import build_upsample_layer
 
 from mmdyup import build_upsampler
 
@@ -40,3 +41,38 @@ def test_mmcvs_own_carafe_can_be_named():
     assert upsampler.layer.up_kernel == 3
     with pytest.raises(RuntimeError, match='implementation for device cpu'):
         upsampler(torch.randn(1, 8, 2, 2))
+
+
+@pytest.mark.parametrize('align_corners', [None, False])
+def test_nearest_takes_what_leaves_it_as_it_is(align_corners):
+    x = torch.randn(1, 4, 3, 5)
+    y = build_upsampler(dict(type='nearest', align_corners=align_corners), 4)(x)
+    assert torch.equal(y, F.interpolate(x, scale_factor=2))
+
+
+def test_options_of_the_layers():
+    x = torch.randn(1, 4, 3, 5)
+    aligned = build_upsampler(dict(type='bilinear', align_corners=True), 4)(x)
+    expected = F.interpolate(x, scale_factor=2, mode='bilinear', align_corners=True)
+    assert torch.equal(aligned, expected)
+    cfg = dict(type='deconv', kernel_size=4, padding=1, output_padding=0, groups=2, bias=False)
+    deconv = build_upsampler(cfg, 4)
+    assert deconv(x).shape == (1, 4, 6, 10) and deconv.layer.weight.shape == (4, 2, 4, 4)
+    assert deconv.layer.stride == (2, 2) and deconv.layer.bias is None
+    shuffle = build_upsampler(dict(type='pixel_shuffle', upsample_kernel=5), 4)
+    assert shuffle(x).shape == (1, 4, 6, 10)
+    assert shuffle.layer.upsample_conv.weight.shape == (16, 4, 5, 5)
+
+
+@pytest.mark.parametrize('type', ['deconv', 'pixel_shuffle'])
+def test_states_are_those_of_mmcvs_layers(type):
+    names = dict(in_channels=4, out_channels=4)
+    theirs = build_upsample_layer(
+        dict(names, type=type, kernel_size=3, stride=2, padding=1, output_padding=1)
+        if type == 'deconv'
+        else dict(names, type=type, scale_factor=2, upsample_kernel=3)
+    )
+    ours = build_upsampler(dict(type=type), 4)
+    ours.layer.load_state_dict(theirs.state_dict(), strict=True)
+    x = torch.randn(1, 4, 3, 5)
+    assert torch.equal(ours(x), theirs(x))

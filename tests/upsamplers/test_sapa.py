@@ -106,3 +106,11 @@ def test_half_precision_compares_in_float32():
     upsampler.norm_y, upsampler.norm_x = upsampler.q, upsampler.k
     kernels = upsampler.kernels(key, query)
     torch.testing.assert_close(kernels[0, 4, 2, 2] / kernels[0, 0, 2, 2], torch.tensor(0.5).exp())
+
+
+def test_the_backend_makes_the_scores_too():
+    x, f = (z.float() for z in maps())
+    with pytest.raises(ValueError, match='backend must be one of .* for neighborhood_scores'):
+        SAPA(32, backend='slide rule').kernels(x, f)
+    # mmcv has nothing for them
+    assert SAPA(32, backend='mmcv').kernels(x, f).shape == (2, 25, 6, 4)

@@ -1,0 +1,318 @@
+"""What holds for every part of a kind, as classes of tests to inherit; needs pytest.
+
+``pytest.register_assert_rewrite('mmdyup.testing')`` in a conftest.py has failures tell more.
+"""
+
+import copy
+import io
+import pickle
+
+import pytest
+import torch
+from torch import Tensor
+from torch.autograd import gradcheck
+from torch.func import functional_call
+
+from .upsamplers import Upsampler, build_upsampler, find_upsampler
+
+
+def _convolves(dtype: torch.dtype) -> bool:
+    x = torch.ones(1, 1, 1, 1, dtype=dtype)
+    try:
+        torch.nn.functional.conv2d(x, x)
+    except RuntimeError:  # PyTorch 2.1 on a CPU
+        return False
+    return True
+
+
+#: 'cuda' is there where a GPU is: a test that cannot run should not exist.
+DEVICES = ['cpu', *(['cuda'] if torch.cuda.is_available() else [])]
+HALVES = [dtype for dtype in (torch.float16, torch.bfloat16) if _convolves(dtype)]
+
+needs_operators_in_graphs = pytest.mark.skipif(
+    not hasattr(torch.library, 'custom_op'), reason='PyTorch before 2.4 breaks graphs at operators'
+)
+needs_export_for_any_size = pytest.mark.skipif(
+    not hasattr(getattr(getattr(torch, 'export', None), 'Dim', None), 'AUTO'),
+    reason='PyTorch before 2.6 does not find out which sizes may vary',
+)
+
+
+def each(convert, *tensors: Tensor | None) -> list[Tensor | None]:
+    """``convert`` of every tensor, and None where there is none."""
+    return [None if tensor is None else convert(tensor) for tensor in tensors]
+
+
+class UpsamplerContract:
+    """What holds for every upsampler.
+
+    A subclass names the upsampler::
+
+        from mmdyup.testing import UpsamplerContract
+
+        class TestMyUpsampler(UpsamplerContract):
+            cfg = dict(type='MyUpsampler', kernel_size=3)
+            channels = 16
+
+    and ``pytest`` then runs some thirty tests. Those that compile or export are marked ``slow``, a
+    marker to be named in the project's pytest options. A test that does not apply is set to None.
+
+    Attributes:
+        cfg: As for :func:`mmdyup.build_upsampler`; its ``type`` may be a class.
+        channels: Channels C of the feature.
+    """
+
+    cfg: dict
+    channels = 32
+
+    def reference(self, upsampler: Upsampler, x: Tensor, guide: Tensor | None) -> Tensor | None:
+        """What ``upsampler(x, guide)`` should be, computed in the plainest way, if there is one."""
+
+    def build(self, scale_factor: int = 2) -> Upsampler:
+        return build_upsampler(self.cfg, self.channels, scale_factor)
+
+    def stirred(self, scale_factor: int = 2) -> Upsampler:
+        """Built, with weights away from the start, where offsets and kernels hardly vary."""
+        upsampler = self.build(scale_factor)
+        for parameter in upsampler.parameters():
+            torch.nn.init.normal_(parameter, std=0.1)
+        return upsampler
+
+    def inputs(
+        self, upsampler: Upsampler, n: int, h: int, w: int, **options
+    ) -> tuple[Tensor, Tensor | None]:
+        """A feature, and a guide where the upsampler wants one, else None."""
+        x = torch.randn(n, self.channels, h, w, **options)
+        if not upsampler.guided:
+            return x, None
+        s = upsampler.scale_factor
+        return x, torch.randn(n, upsampler.guide_channels, s * h, s * w, **options)
+
+    def levels(
+        self, upsampler: Upsampler, n: int, coarse: tuple[int, int], fine: tuple[int, int]
+    ) -> tuple[Tensor, Tensor]:
+        """A level and the next finer one."""
+        channels = upsampler.guide_channels if upsampler.guided else self.channels
+        return torch.randn(n, self.channels, *coarse), torch.randn(n, channels, *fine)
+
+    @pytest.fixture(autouse=True)
+    def same_draws(self):
+        torch.manual_seed(0)
+
+    @pytest.mark.parametrize('device', DEVICES)
+    @pytest.mark.parametrize('scale_factor', [1, 2, 4])
+    @pytest.mark.parametrize('size', [(2, 5, 7), (1, 1, 1), (0, 3, 3)], ids=str)
+    def test_shape_and_gradient(self, size, scale_factor, device):
+        upsampler = self.build(scale_factor).to(device)
+        n, h, w = size
+        x, guide = self.inputs(upsampler, *size, device=device, requires_grad=True)
+        y = upsampler(x, guide)
+        assert y.shape == (n, self.channels, scale_factor * h, scale_factor * w)
+        y.square().sum().backward()
+        assert x.grad.isfinite().all()
+        assert guide is None or guide.grad.isfinite().all()
+        for name, parameter in upsampler.named_parameters():
+            assert parameter.grad is not None and parameter.grad.isfinite().all(), name
+
+    @pytest.mark.parametrize('scale_factor', [2, 4])
+    def test_equals_its_reference(self, scale_factor):
+        upsampler = self.stirred(scale_factor).double()
+        maps = each(Tensor.double, *self.inputs(upsampler, 2, 3, 2))
+        expected = self.reference(upsampler, *maps)
+        if expected is None:
+            pytest.skip('there is no reference')
+        torch.testing.assert_close(upsampler(*maps), expected)
+
+    def test_gradients_are_those_of_the_function(self):
+        upsampler = self.stirred().double()
+        parameters = dict(upsampler.named_parameters())
+        maps = each(Tensor.double, *self.inputs(upsampler, 1, 2, 3))
+
+        def run(x, guide, *values):
+            return functional_call(
+                upsampler, dict(zip(parameters, values, strict=True)), (x, guide)
+            )
+
+        inputs = (*each(Tensor.requires_grad_, *maps), *parameters.values())
+        assert gradcheck(run, inputs, fast_mode=True)
+
+    def test_memory_format_is_the_callers(self):
+        upsampler = self.stirred()
+        x, guide = self.inputs(upsampler, 2, 5, 6)
+        last = each(lambda z: z.to(memory_format=torch.channels_last), x, guide)
+        for mixed in [(x, guide), (x, last[1]), (last[0], guide), last]:
+            y = upsampler(*mixed)
+            assert y.is_contiguous(memory_format=torch.channels_last) == (mixed[0] is last[0])
+            torch.testing.assert_close(y, upsampler(x, guide), rtol=1e-4, atol=1e-5)
+
+    @pytest.mark.parametrize('dtype', HALVES, ids=str)
+    def test_half_precision_is_the_float32_result_rounded(self, dtype):
+        upsampler = self.build().to(dtype)
+        maps = each(lambda z: z.to(dtype), *self.inputs(upsampler, 1, 3, 40))
+        expected = copy.deepcopy(upsampler).float()(*each(Tensor.float, *maps))
+        y = upsampler(*maps)
+        assert y.dtype == dtype
+        eps = 8 * torch.finfo(dtype).eps
+        torch.testing.assert_close(y.float(), expected, rtol=eps, atol=eps)
+
+    @pytest.mark.parametrize('device', DEVICES)
+    def test_autocast_reaches_every_parameter(self, device):
+        upsampler = self.stirred().to(device)
+        maps = self.inputs(upsampler, 1, 4, 6, device=device, requires_grad=True)
+        with torch.autocast(device, torch.bfloat16):
+            y = upsampler(*maps)
+            y.float().square().sum().backward()
+        assert y.shape == (1, self.channels, 8, 12)
+        for name, parameter in upsampler.named_parameters():
+            assert parameter.grad.isfinite().all() and parameter.grad.any(), name
+
+    @needs_operators_in_graphs
+    @pytest.mark.slow
+    def test_compiles_into_one_graph(self):
+        torch.compiler.reset()
+        upsampler = self.stirred()
+        maps = self.inputs(upsampler, 2, 5, 4)
+        compiled = torch.compile(upsampler, fullgraph=True, backend='aot_eager')
+        torch.testing.assert_close(compiled(*maps), upsampler(*maps), rtol=1e-4, atol=1e-5)
+
+    @needs_export_for_any_size
+    @pytest.mark.slow
+    def test_exports_for_any_size(self):
+        upsampler = self.stirred().eval()
+        sizes = dict.fromkeys((0, 2, 3), torch.export.Dim.AUTO)
+        program = torch.export.export(
+            upsampler,
+            self.inputs(upsampler, 2, 5, 6),
+            dynamic_shapes=dict(x=sizes, guide=sizes if upsampler.guided else None),
+        )
+        maps = self.inputs(upsampler, 3, 7, 4)
+        torch.testing.assert_close(program.module()(*maps), upsampler(*maps), rtol=1e-4, atol=1e-5)
+
+    @pytest.mark.parametrize('n', [0, 2])
+    @pytest.mark.parametrize(
+        'coarse, fine',
+        # twice the size; rounded up, down, or each in one direction; the smallest
+        [
+            ((3, 4), (6, 8)),
+            ((3, 4), (5, 7)),
+            ((3, 4), (7, 9)),
+            ((3, 4), (5, 9)),
+            ((1, 1), (3, 1)),
+        ],
+        ids=str,
+    )
+    def test_meets_a_finer_level(self, coarse, fine, n):
+        upsampler = self.stirred()
+        x, fine = (z.requires_grad_() for z in self.levels(upsampler, n, coarse, fine))
+        y, merged = upsampler.meet(x, fine)
+        assert y.shape == (n, self.channels, *fine.shape[-2:])
+        assert merged.shape == fine.shape
+        (y.sum() + merged.sum()).backward()
+        assert x.grad.isfinite().all() and fine.grad.isfinite().all()
+
+    @needs_export_for_any_size
+    @pytest.mark.slow
+    def test_meets_any_finer_level_when_exported(self):
+        meeting = Meeting(self.stirred().eval())
+        sizes = dict.fromkeys((0, 2, 3), torch.export.Dim.AUTO)
+        maps = self.levels(meeting.upsampler, 2, (3, 4), (5, 8))
+        program = torch.export.export(meeting, maps, dynamic_shapes=(sizes, sizes))
+        for coarse, fine in [((3, 4), (5, 8)), ((4, 3), (8, 6)), ((5, 4), (11, 7))]:
+            maps = self.levels(meeting.upsampler, 3, coarse, fine)
+            torch.testing.assert_close(program.module()(*maps), meeting(*maps))
+
+    def test_levels_that_are_not_s_times_apart(self):
+        upsampler = self.build()
+        maps = self.levels(upsampler, 1, (5, 5), (5, 5))
+        with pytest.raises(ValueError, match=r'levels \(5, 5\) and \(5, 5\) are not 2 times apart'):
+            upsampler.meet(*maps)
+
+    def test_a_map_of_three_dimensions_is_refused(self):
+        upsampler = self.build()
+        maps = each(lambda z: z[0], *self.inputs(upsampler, 1, 3, 4))
+        expected = rf'x must have the shape \(N, C, H, W\), but it is \({self.channels}, 3, 4\)'
+        with pytest.raises(ValueError, match=expected):
+            upsampler(*maps)
+
+    def test_a_guide_is_asked_for_or_ignored(self):
+        upsampler = self.build()
+        x, guide = self.inputs(upsampler, 2, 3, 4)
+        if not upsampler.guided:
+            y = upsampler(x, torch.randn(2, 1, 6, 8))
+            return torch.testing.assert_close(y, upsampler(x))
+        with pytest.raises(ValueError, match='needs the finer feature as its guide'):
+            upsampler(x)
+        for wrong in [guide[..., :7], guide[:1], guide[:, 1:]]:
+            with pytest.raises(ValueError, match='guide must have the shape'):
+                upsampler(x, wrong)
+
+    def test_an_unknown_argument_is_named_with_the_known(self):
+        cls, own = find_upsampler(self.cfg)
+        known = f"{cls.__name__} takes no argument 'scale'; it takes in_channels, scale_factor"
+        with pytest.raises(TypeError, match=f'^{known}'):
+            cls(self.channels, scale=2, **own)
+        with pytest.raises(ValueError, match=f'does not fit its type: {known}'):
+            build_upsampler(dict(self.cfg, scale=2), self.channels)
+
+    def test_a_state_brings_its_result_along(self):
+        upsampler, other = self.stirred(), self.build()
+        file = io.BytesIO()
+        torch.save(upsampler.state_dict(), file)
+        file.seek(0)
+        other.load_state_dict(torch.load(file, weights_only=True), strict=True)
+        maps = self.inputs(upsampler, 1, 3, 4)
+        assert torch.equal(other(*maps), upsampler(*maps))
+
+    @pytest.mark.parametrize(
+        'copied', [copy.deepcopy, lambda z: pickle.loads(pickle.dumps(z))], ids=['copy', 'pickle']
+    )
+    def test_a_copy_is_the_same_and_its_own(self, copied):
+        upsampler = self.stirred()
+        maps = self.inputs(upsampler, 1, 3, 4)
+        expected = upsampler(*maps)
+        other = copied(upsampler)
+        for parameter in upsampler.parameters():
+            torch.nn.init.zeros_(parameter)
+        assert torch.equal(other(*maps), expected)
+
+    def test_the_start_is_made_of_nothing(self):
+        with torch.device('meta'):
+            hollow = self.build()
+        hollow.to_empty(device='cpu')
+        upsampler = self.build()
+        for tensor in hollow.state_dict().values():
+            tensor.fill_(torch.nan)
+        for each_of_them in (hollow, upsampler):
+            torch.manual_seed(1)
+            each_of_them.reset_parameters()
+        torch.testing.assert_close(hollow.state_dict(), upsampler.state_dict(), rtol=0, atol=0)
+
+    def test_the_start_survives_a_parents_init(self):
+        model = pytest.importorskip('mmengine.model')
+        upsampler = self.build()
+        # draws nothing itself
+        parents = dict(
+            type='Constant', layer=['Conv2d', 'ConvTranspose2d', 'GroupNorm'], val=3, bias=3
+        )
+        parent = model.Sequential(copy.deepcopy(upsampler), init_cfg=parents)
+        torch.manual_seed(1)
+        parent.init_weights()
+        torch.manual_seed(1)
+        upsampler.init_weights()
+        torch.testing.assert_close(parent[0].state_dict(), upsampler.state_dict(), rtol=0, atol=0)
+
+    def test_is_an_mmcv_upsample_layer(self):
+        mmcv = pytest.importorskip('mmcv.cnn')
+        layer = mmcv.build_upsample_layer(dict(self.cfg, in_channels=self.channels, scale_factor=2))
+        assert layer(*self.inputs(layer, 1, 2, 3)).shape == (1, self.channels, 4, 6)
+
+
+class Meeting(torch.nn.Module):
+    """An upsampler's ``meet`` as a module, which exporters want."""
+
+    def __init__(self, upsampler: Upsampler) -> None:
+        super().__init__()
+        self.upsampler = upsampler
+
+    def forward(self, x: Tensor, fine: Tensor) -> tuple[Tensor, Tensor]:
+        return self.upsampler.meet(x, fine)

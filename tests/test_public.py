@@ -1,0 +1,47 @@
+"""Names that users' configs, checkpoints and programs hold: none of them may change."""
+
+import importlib
+
+import pytest
+
+import mmdyup
+
+
+@pytest.mark.parametrize(
+    'path',
+    [
+        'mmdyup.upsamplers.base.Upsampler',
+        'mmdyup.upsamplers.carafe.CARAFE',
+        'mmdyup.upsamplers.dlu.DLU',
+        'mmdyup.upsamplers.dysample.DySample',
+        'mmdyup.upsamplers.fade.FADE',
+        'mmdyup.upsamplers.sapa.SAPA',
+    ],
+)
+def test_class_paths(path):
+    module, name = path.rsplit('.', 1)
+    cls = getattr(importlib.import_module(module), name)
+    assert f'{cls.__module__}.{cls.__qualname__}' == path
+    assert getattr(mmdyup, name) is cls
+
+
+def test_published_upsamplers():
+    expected = {
+        'dysample': dict(type='DySample'),
+        'dysample_plus': dict(type='DySample', dyscope=True),
+        'dysample_s': dict(type='DySample', style='pl', groups=8),
+        'dysample_s_plus': dict(type='DySample', style='pl', groups=8, dyscope=True),
+        'dlu': dict(type='DLU'),
+        'carafe': dict(type='CARAFE'),
+        'fade': dict(type='FADE'),
+        'fade_no_gate': dict(type='FADE', gate=False),
+        'fade_lite': dict(type='FADE', lite=True),
+        'sapa': dict(type='SAPA'),
+    }
+    listed = mmdyup.list_upsamplers()
+    assert listed == expected and list(listed) == list(expected)
+
+
+def test_a_list_is_the_callers_own():
+    mmdyup.list_upsamplers()['dysample_plus']['dyscope'] = False
+    assert mmdyup.list_upsamplers()['dysample_plus'] == dict(type='DySample', dyscope=True)
