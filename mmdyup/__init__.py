@@ -9,7 +9,7 @@ from .version import __version__
 
 mend_stack()
 
-from .upsamplers import CARAFE, DLU, FADE, SAPA, DySample, build_upsampler  # noqa: E402
+from .upsamplers import CARAFE, DLU, FADE, SAPA, DySample, build_upsampler, list_upsamplers  # noqa: E402
 
 if is_installed('mmdet'):
     from . import det  # noqa: F401
@@ -17,4 +17,13 @@ if is_installed('mmdet'):
 if is_installed('mmseg'):
     from . import evaluation, seg  # noqa: F401
 
-__all__ = ['CARAFE', 'DLU', 'DySample', 'FADE', 'SAPA', '__version__', 'build_upsampler']
+__all__ = [
+    'CARAFE',
+    'DLU',
+    'DySample',
+    'FADE',
+    'SAPA',
+    '__version__',
+    'build_upsampler',
+    'list_upsamplers',
+]
