@@ -107,7 +107,13 @@ def test_every_config_is_counted():
     assert set(PATHS) == {*ROWS, *OTHER_NECKS}
 
 
-@pytest.mark.parametrize('name', ROWS)
+QUICK = [name for name in ROWS if name.endswith(('nearest', 'dysample'))]
+
+
+@pytest.mark.parametrize(
+    'name',
+    [pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow]) for name in ROWS],
+)
 def test_parameters_of_the_paper(name):
     assert counts(read(name)) == (ROWS[name], ROWS[name] - FROZEN)
 

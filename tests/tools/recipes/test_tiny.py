@@ -25,6 +25,7 @@ def mmdet_scope():
     init_default_scope('mmdet')
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('scratch', [True, False])
 @pytest.mark.parametrize('name', MODELS_TO_SHRINK)
 def test_the_same_architecture_with_channels_that_fit(name, scratch):

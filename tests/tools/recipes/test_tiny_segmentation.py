@@ -22,6 +22,7 @@ def shrunk(name, scratch=True):
     return cfg
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('scratch', [True, False])
 @pytest.mark.parametrize('name', [SEGFORMER, UPERNET, SEMANTIC_FPN, PSPNET])
 def test_the_same_architecture_with_channels_that_fit(name, scratch):
