@@ -1,3 +1,4 @@
+import functools
 import os
 
 # must be said before torch is loaded: threads that wait spinning crawl where cores are shared
@@ -5,6 +6,7 @@ os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
 
 import pytest  # noqa: E402
 import torch  # noqa: E402
+from mmengine.config import utils as config_utils  # noqa: E402
 from mmengine.registry import DefaultScope  # noqa: E402
 from mmengine.visualization import Visualizer  # noqa: E402
 
@@ -35,9 +37,17 @@ def fresh_globals():
     Visualizer._instance_dict.clear()
 
 
+@pytest.fixture(scope='session', autouse=True)
+def indices_read_once():
+    """mmengine reads a hundred YAML files for each config that inherits from another package's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(config_utils, 'load', functools.cache(config_utils.load))
+        yield
+
+
 @pytest.fixture(scope='session')
 def shapes(tmp_path_factory):
     """A small Shapes data set: four pictures to train on, two to validate on."""
-    from mmdyup.datasets import generate_shapes
+    from shapes import generate_shapes
 
     return generate_shapes(tmp_path_factory.mktemp('data') / 'shapes', 4, 2, size=128)

@@ -13,10 +13,9 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
 import mmdyup  # noqa: F401
-from mmdyup.recipes.folder import use_folder
-from mmdyup.recipes.scratch import train_from_scratch
-from mmdyup.recipes.tiny import pictures, shrink
-from mmdyup.recipes.walk import leaf_datasets
+from recipes import tiny
+from recipes.config import leaf_datasets, train_from_scratch
+from recipes.folder import use_folder
 
 pytest.importorskip('mmdet')
 
@@ -108,7 +107,13 @@ def test_every_config_is_counted():
     assert set(PATHS) == {*ROWS, *OTHER_NECKS}
 
 
-@pytest.mark.parametrize('name', ROWS)
+QUICK = [name for name in ROWS if name.endswith(('nearest', 'dysample'))]
+
+
+@pytest.mark.parametrize(
+    'name',
+    [pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow]) for name in ROWS],
+)
 def test_parameters_of_the_paper(name):
     assert counts(read(name)) == (ROWS[name], ROWS[name] - FROZEN)
 
@@ -152,11 +157,7 @@ def test_the_papers_recipe(name):
     assert cfg.train_dataloader.dataset.ann_file.endswith('train2017.json')
 
 
-@pytest.mark.parametrize('path', PATHS.values(), ids=PATHS)
-def test_leaf_files_are_short(path):
-    assert len(path.read_text().splitlines()) < 10
-
-
+@pytest.mark.slow
 @pytest.mark.parametrize('name', ['dysample', 'dlu'])
 def test_a_runner_starts_from_the_papers_start(name, tmp_path):
     cfg = deepcopy(read(f'faster_rcnn_{name}'))
@@ -173,13 +174,14 @@ def test_a_runner_starts_from_the_papers_start(name, tmp_path):
             )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', PATHS)
 def test_a_step_on_shapes(name, shapes, monkeypatch):
-    monkeypatch.setattr(pictures, 'SIZE', 128)
+    monkeypatch.setattr(tiny, 'SIZE', 128)
     cfg = deepcopy(read(name))
     use_folder(cfg, shapes)
     train_from_scratch(cfg)
-    shrink(cfg)
+    tiny.shrink(cfg)
     cfg.train_dataloader.num_workers = 0
     cfg.train_dataloader.persistent_workers = False
     for dataset in leaf_datasets(cfg.train_dataloader):

@@ -1,8 +1,9 @@
-"""mmengine's counter of multiply-adds, and mmdet's script on top of it, see what ours do.
+"""FLOPs: the benchmark's closed forms, the papers' numbers, and what counters see of ours.
 
-The counter knows convolutions, matrix products and bilinear samples (four multiply-adds a value).
-It leaves out biases and whatever is elementwise, softmax and sigmoid among it; it takes five a
-value for a group norm, and one for a value repeated by nearest upsampling.
+PyTorch's counter is asked for convolutions alone. mmengine's, with mmdet's script on top of it,
+counts multiply-adds: it knows convolutions, matrix products and bilinear samples (four
+multiply-adds a value). It leaves out biases and whatever is elementwise, softmax and sigmoid among
+it; it takes five a value for a group norm, and one for a value repeated by nearest upsampling.
 """
 
 import importlib.util
@@ -16,17 +17,103 @@ import pytest
 import torch
 from mmengine.analysis import get_model_complexity_info
 from mmengine.config import Config
+from torch.utils.flop_counter import FlopCounterMode
 
-from mmdyup import build_upsampler
-from mmdyup.benchmark import flops
-from mmdyup.recipes.folder import use_folder
-from mmdyup.recipes.scratch import train_from_scratch
-from mmdyup.recipes.tiny import shrink
+from benchmarks import flops
+from benchmarks.case import Case
+from benchmarks.rows import build
+from mmdyup import build_upsampler, list_upsamplers
+from recipes.config import train_from_scratch
+from recipes.folder import use_folder
+from recipes.tiny import shrink
 
 ROOT = Path(__file__).parents[1]
 C, H, W = 256, 3, 5
 
 pytestmark = pytest.mark.filterwarnings('ignore::DeprecationWarning')
+
+# per low-resolution pixel at C = 256, as the CARAFE and DLU papers count
+PAPERS = [
+    (2, 199_168, 122_784),
+    (4, 698_368, 306_432),
+    (8, 2_695_168, 1_041_024),
+    (16, 10_682_368, 3_979_392),
+]
+
+
+@pytest.mark.parametrize('s, carafe, dlu', PAPERS)
+def test_the_papers_numbers(s, carafe, dlu):
+    assert flops.carafe(256, s) == carafe
+    assert flops.dlu(256, s) == dlu
+
+
+# multiply-adds that six 2× upsamplers of 256 channels add to SegFormer-B1 at 512×512, in units of
+# 10⁹, as the authors of FADE, SAPA and DySample print them
+SEGFORMER_CELLS = 16**2 + 2 * 32**2 + 3 * 64**2
+
+
+@pytest.mark.parametrize(
+    'count, printed',
+    [
+        (flops.carafe, '1.45'),
+        (flops.fade, '2.65'),
+        (flops.sapa, '1.02'),
+        (flops.pixel_shuffle, '34.43'),
+    ],
+)
+def test_the_numbers_of_segformer(count, printed):
+    assert f'{count(256, 2) / 2 * SEGFORMER_CELLS / 1e9:.2f}' == printed
+
+
+@pytest.mark.parametrize('k, s', [(3, 2), (7, 4)])
+def test_reassembly_of_other_kernels(k, s):
+    assert flops.reassembly(8, s, k) == 2 * 8 * k * k * s * s
+
+
+def test_a_row_counts_all_pixels_of_the_batch():
+    assert build('carafe', Case(256, 3, 5, batch=2)).flops == 2 * 3 * 5 * 199_168
+
+
+# what the convolutions of a row leave at 32 channels and 2×, counted by hand
+SAMPLES, REASSEMBLY, BLEND = 32 * 4 * 8, 32 * 25 * 4 * 2, 32 * 4 * 4
+REST = {
+    'nearest': 0,
+    'bilinear': SAMPLES,
+    'deconv': 0,
+    'pixel_shuffle': 0,
+    'dysample': SAMPLES,
+    'dysample_plus': SAMPLES,
+    'dysample_s': SAMPLES,
+    'dysample_s_plus': SAMPLES,
+    'dysample_grid_sample': SAMPLES,
+    'point_sample': SAMPLES,
+    'carafe': REASSEMBLY,
+    'reassembly': REASSEMBLY,
+    'reassembly_unfold': REASSEMBLY,
+    'dlu': REASSEMBLY + 25 * 4 * 8,
+    'fade': REASSEMBLY + BLEND,
+    'fade_no_gate': REASSEMBLY,
+    'fade_lite': REASSEMBLY + BLEND,
+    'sapa': REASSEMBLY + REASSEMBLY,
+}
+
+
+@pytest.mark.parametrize('name, rest', REST.items(), ids=REST)
+def test_convolutions_as_pytorch_counts_them(name, rest):
+    case = Case(32, 6, 5)
+    subject = build(name, case)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        subject.run(case.feature(), *subject.extras())
+    convolutions = counter.get_flop_counts().get('Global', {}).get(torch.ops.aten.convolution, 0)
+    assert subject.flops == convolutions + rest * 6 * 5
+
+
+@pytest.mark.parametrize('name', ['deconv', 'pixel_shuffle'])
+def test_an_upsampler_without_a_closed_form_is_counted(name, monkeypatch):
+    case = Case(32, 6, 5, batch=2)
+    expected = build(name, case).flops
+    monkeypatch.delitem(flops.FORMULAS, name)
+    assert build(name, case).flops == expected > 0
 
 
 def counted(model, *inputs):
@@ -35,38 +122,35 @@ def counted(model, *inputs):
     )['flops']
 
 
-def none(s):
-    return 0
-
-
 UPSAMPLERS = {
-    'dysample': (dict(type='DySample'), flops.dysample, none),
-    'dysample_plus': (dict(type='DySample', dyscope=True), flops.dysample, none),
-    'dysample_s': (dict(type='DySample', style='pl', groups=8), flops.dysample, none),
-    'dysample_s_plus': (
-        dict(type='DySample', style='pl', groups=8, dyscope=True),
-        flops.dysample,
-        none,
-    ),
-    'dlu': (dict(type='DLU'), flops.dlu, none),
-    'carafe': (dict(type='CARAFE'), flops.carafe, none),
-    'fade': (dict(type='FADE'), flops.fade, lambda s: -2 * C * s**2),  # the blend
-    'sapa': (dict(type='SAPA'), flops.sapa, lambda s: 5 * C * (s**2 + 1)),  # two norms
-    'bilinear': (dict(type='bilinear'), flops.bilinear, none),
-    'deconv': (dict(type='deconv'), flops.deconv, none),
-    'pixel_shuffle': (dict(type='pixel_shuffle'), flops.pixel_shuffle, none),
+    name: cfg
+    for name, cfg in (
+        ('bilinear', dict(type='bilinear')),
+        ('deconv', dict(type='deconv')),
+        ('pixel_shuffle', dict(type='pixel_shuffle')),
+        *list_upsamplers().items(),
+    )
+    if cfg['type'] in flops.FORMULAS
 }
 
 
+def counted_otherwise(s, type, gate=True, **own):
+    """What mmengine counts a low-resolution pixel beyond the closed form: norms, but no blend."""
+    if type == 'SAPA':
+        return 5 * C * (s**2 + 1)
+    return -flops.blend(C, s) // 2 if type == 'FADE' and gate else 0
+
+
 @pytest.mark.parametrize('s', [2, 4])
-@pytest.mark.parametrize('cfg, closed_form, otherwise', UPSAMPLERS.values(), ids=UPSAMPLERS)
-def test_upsamplers(cfg, closed_form, otherwise, s):
+@pytest.mark.parametrize('name', UPSAMPLERS)
+def test_upsamplers(name, s):
+    cfg = UPSAMPLERS[name]
     upsampler = build_upsampler(cfg, C, s)
     maps = [torch.randn(1, C, H, W)]
     if upsampler.guided:
         maps.append(torch.randn(1, C, s * H, s * W))
     own = {key: value for key, value in cfg.items() if key != 'type'}
-    expected = closed_form(C, s, **own) // 2 + otherwise(s)
+    expected = flops.FORMULAS[cfg['type']](C, s, **own) // 2 + counted_otherwise(s, **cfg)
     assert counted(upsampler, *maps) == H * W * expected
 
 
@@ -119,6 +203,7 @@ def get_flops(name, shapes, folder):
     return giga, cfg.model.neck.out_channels, height, width
 
 
+@pytest.mark.slow
 def test_mmdets_own_script(shapes, tmp_path):
     pytest.importorskip('mmdet')
     giga, c, height, width = get_flops('dlu', shapes, tmp_path)

@@ -1,26 +1,14 @@
 """Upsamplers side by side: python tools/benchmark.py (--help lists the flags)."""
 
-import os
-import shlex
+from preamble import command_line, make_folder  # isort: skip  (before all else)
+
 import sys
-from pathlib import Path
 
-# must be said before torch is loaded: the profiler that counts memory complains without a GPU
-os.environ.setdefault('KINETO_LOG_LEVEL', '5')
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from rich.progress import Progress  # noqa: E402
+from rich.progress import Progress
 
-from mmdyup.benchmark.cli import (  # noqa: E402
-    cases_of,
-    folder_of,
-    make_parser,
-    rounds_of,
-    rows_of,
-)
-from mmdyup.benchmark.machine import describe_machine  # noqa: E402
-from mmdyup.benchmark.output import write_sweeps, write_tables  # noqa: E402
-from mmdyup.benchmark.sweep import points_of, run_sweep  # noqa: E402
-from mmdyup.benchmark.table import build_rows, run_table  # noqa: E402
+from benchmarks.cli import cases_of, make_parser, rounds_of, rows_of
+from benchmarks.report import describe_machine, write_sweeps, write_tables
+from benchmarks.tables import build_rows, points_of, run_sweep, run_table
 
 
 def run_tables(args, cases, folder, about):
@@ -58,12 +46,11 @@ def run_sweeps(args, cases, folder, about):
 
 def main(argv=None):
     args = make_parser().parse_args(argv)
-    words = sys.argv[1:] if argv is None else argv
     try:
         cases = cases_of(args)
-        folder = folder_of(args)
+        folder = make_folder(args.out)
         about = dict(
-            command=shlex.join(['python', 'tools/benchmark.py', *words]),
+            command=command_line('benchmark.py', argv),
             machine=describe_machine(cases[0].device),
             rounds=rounds_of(args),
         )

@@ -5,17 +5,17 @@ Needs Triton, but no GPU. A row is a kernel: registers of a thread, bytes that i
 instructions of its innermost loop, by kind.
 """
 
+import preamble  # noqa: F401  # isort: skip  (before all else)
+
 import argparse
 import sys
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from mmdyup.ops.backends import HAS_TRITON  # noqa: E402
+from mmdyup.ops.backends import HAS_TRITON
 
 if not HAS_TRITON:
     sys.exit('The kernels are compiled by Triton, which is not installed: pip install triton.')
-from mmdyup.benchmark.case import DTYPES, LAYOUTS  # noqa: E402
-from mmdyup.benchmark.instructions import compile_kernels, count, run_kernels  # noqa: E402
+from benchmarks.case import DTYPES, LAYOUTS
+from benchmarks.instructions import compile_kernels, count, run_kernels
 
 
 def main():

@@ -1,22 +1,16 @@
 """Test a checkpoint: python tools/test.py CONFIG CHECKPOINT (--help lists the flags)."""
 
-import os
+from preamble import one_sentence  # isort: skip  (before all else)
+
 import sys
 from pathlib import Path
 
-# must be said before torch is loaded: threads that wait spinning starve the dataloader's workers
-# and whatever else runs, and a step on two busy cores takes six times as long
-os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-import mmdyup  # noqa: E402, F401, I001  (before all else: it mends the stack)
+from mmengine.runner import Runner
 
-from mmengine.runner import Runner  # noqa: E402
-
-from mmdyup.recipes.checks import check_checkpoint, check_data  # noqa: E402
-from mmdyup.recipes.cli import load_config, make_parser, one_sentence  # noqa: E402
-from mmdyup.recipes.compatible import check_fits  # noqa: E402
-from mmdyup.recipes.show import save_pictures  # noqa: E402
-from mmdyup.recipes.walk import evaluators  # noqa: E402
+from recipes.checks import check_checkpoint, check_data, check_fits
+from recipes.cli import load_config, make_parser
+from recipes.config import evaluators
+from recipes.outcome import save_pictures
 
 
 def parse_args(argv):

@@ -1,22 +1,13 @@
 """Train a model: python tools/train.py CONFIG (--help lists the flags)."""
 
-import os
-import sys
-from pathlib import Path
+from preamble import one_sentence  # isort: skip  (before all else)
 
-# must be said before torch is loaded: threads that wait spinning starve the dataloader's workers
-# and whatever else runs, and a step on two busy cores takes six times as long
-os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-import mmdyup  # noqa: E402, F401, I001  (before all else: it mends the stack)
+from mmengine.dist import is_main_process
+from mmengine.runner import Runner
 
-from mmengine.dist import is_main_process  # noqa: E402
-from mmengine.runner import Runner  # noqa: E402
-
-from mmdyup.recipes.amp import use_amp  # noqa: E402
-from mmdyup.recipes.checks import check_checkpoint, check_data, check_weights  # noqa: E402
-from mmdyup.recipes.cli import load_config, make_parser, one_sentence  # noqa: E402
-from mmdyup.recipes.outcome import conclude  # noqa: E402
+from recipes.checks import check_checkpoint, check_data, check_weights
+from recipes.cli import load_config, make_parser, use_amp
+from recipes.outcome import conclude
 
 
 def parse_args(argv):

@@ -2,6 +2,8 @@
 
 import math
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 import triton
@@ -34,11 +36,31 @@ _WIDE = 1 << 31
 _DTYPES = {torch.float32: tl.float32, torch.float64: tl.float64}
 
 
+# Takes the arguments of launch() and stands in for it.
+_intercept: Callable[..., None] | None = None
+
+
 def launch(kernel: triton.JITFunction, programs: int, x: Tensor, *args, **constants) -> None:
     """Runs ``kernel`` on the device of ``x``; nothing where there are no programs."""
-    if programs:
+    if _intercept is not None:
+        _intercept(kernel, programs, x, *args, **constants)
+    elif programs:
         with torch.cuda.device_of(x):
             kernel[(programs,)](x, *args, **constants, maxnreg=REGISTERS)
+
+
+@contextmanager
+def intercept_launches(handler: Callable[..., None]) -> Iterator[None]:
+    """Within it, ``launch`` calls ``handler`` with its own arguments instead of running a kernel.
+
+    It holds for all threads: on a GPU the backward pass has one of its own.
+    """
+    global _intercept
+    before, _intercept = _intercept, handler
+    try:
+        yield
+    finally:
+        _intercept = before
 
 
 def choose_tile(channels: int, columns: int, channels_last: bool, elements: int) -> dict[str, int]:

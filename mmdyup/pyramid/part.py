@@ -1,0 +1,2 @@
+class DynamicPart:
+    """Marks the necks and heads that take an ``upsample_cfg``."""

@@ -1,0 +1,149 @@
+"""What can be known to be wrong or missing before a model is built or tested."""
+
+import inspect
+import urllib.error
+import urllib.request
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import torch
+from mmengine.model import is_model_wrapper
+from mmengine.registry import MODELS
+from mmengine.runner import CheckpointLoader
+from mmengine.runner.checkpoint import get_external_models, get_torchvision_models
+from torch import nn
+
+from mmdyup.pyramid import DynamicPart
+from mmdyup.upsamplers import find_upsampler
+
+from .config import label_map_datasets, leaf_datasets, walk
+
+TIMEOUT = 5  # seconds to wait for a server
+
+
+def check_data(cfg, splits: tuple[str, ...]) -> None:
+    """Raises FileNotFoundError where an annotation file or a picture folder is missing.
+
+    Args:
+        cfg: An mmengine Config.
+        splits: Of 'train', 'val' and 'test', those whose dataloaders will be used.
+    """
+    for split in splits:
+        loader = cfg.get(f'{split}_dataloader')
+        for dataset in leaf_datasets(loader) or label_map_datasets(loader):
+            root = dataset.get('data_root') or ''
+            paths = [dataset.get('ann_file'), *dataset.get('data_prefix', {}).values()]
+            for path in filter(None, paths):
+                # remote storage is mmengine's to look up
+                if '://' in f'{root}{path}' or (Path(root) / path).exists():
+                    continue
+                raise FileNotFoundError(
+                    f'{Path(root) / path} is missing: put the data set there, or train on the '
+                    'built-in one with --shapes or on a folder of your own with --data DIR.'
+                )
+
+
+def check_upsamplers(cfg) -> None:
+    """Checks that there are the upsamplers that parts of ours name.
+
+    An ``upsample_cfg`` without a type is left to the part: it may be what a parent's config gives
+    to interpolation.
+
+    Args:
+        cfg: An mmengine Config.
+
+    Raises:
+        TypeError: An ``upsample_cfg`` is no dict.
+        ValueError: There is no such upsampler.
+    """
+    with MODELS.switch_scope_and_registry(cfg.get('default_scope')) as models:
+        for node in walk(cfg.model):
+            named = node.get('upsample_cfg')
+            nameless = isinstance(named, dict) and 'type' not in named
+            if named and not nameless and _is_ours(node.get('type'), models):
+                find_upsampler(named)
+
+
+def _is_ours(kind: type | str | None, models) -> bool:
+    """Whether the registry ``models`` builds a part of ours from the type ``kind``."""
+    cls = models.get(kind) if isinstance(kind, str) else kind
+    return inspect.isclass(cls) and issubclass(cls, DynamicPart)
+
+
+def check_weights(cfg) -> None:
+    """Raises ValueError where the mmengine Config ``cfg`` starts from pretrained weights that are
+    neither on this disk nor within reach."""
+    sources = [
+        node[key]
+        for node in walk(cfg.model)
+        for key in ('checkpoint', 'pretrained')
+        if isinstance(node.get(key), str)
+    ]
+    for source in sources:
+        if not available(source):
+            raise ValueError(
+                f'The pretrained weights {source} cannot be had from here: connect to the '
+                'network, or train without them by adding --from-scratch.'
+            )
+
+
+def check_checkpoint(source: str) -> None:
+    """Raises FileNotFoundError unless the checkpoint ``source``, a path or an address, exists."""
+    if not available(source):
+        raise FileNotFoundError(f'There is no checkpoint {source}: give the path of a .pth file.')
+
+
+def check_fits(model: nn.Module, source: str) -> None:
+    """Raises ValueError where the checkpoint ``source`` is not one of ``model``.
+
+    Its tensors have other names or shapes then. mmengine would only warn, and score the random
+    weights it left.
+    """
+    model = model.module if is_model_wrapper(model) else model
+    checkpoint = CheckpointLoader.load_checkpoint(source, map_location='cpu')
+    saved = checkpoint.get('state_dict', checkpoint)
+    saved = {name.removeprefix('module.'): value for name, value in saved.items()}
+    own = model.state_dict()
+    common = saved.keys() & own.keys()
+    unlike = sorted(name for name in common if saved[name].shape != own[name].shape)
+    if common and not unlike:
+        return
+    example = f'{unlike[0]} has another shape' if unlike else 'no tensor has a name in common'
+    raise ValueError(
+        f'{source} holds the weights of another model ({example}): test it with the config that '
+        'training saved beside it, or with the flags of the training (--data, --shapes, --tiny, '
+        '--from-scratch).'
+    )
+
+
+def available(source: str) -> bool:
+    """Whether weights lie on this disk, in torch hub's cache, or on a server that answers.
+
+    Args:
+        source: A path, a web address, or a name like 'torchvision://resnet50'.
+    """
+    url = _web_address(source)
+    if url is None:
+        return '://' in source or Path(source).is_file()
+    name = Path(urlsplit(url).path).name
+    if (Path(torch.hub.get_dir()) / 'checkpoints' / name).is_file():
+        return True
+    try:
+        urllib.request.urlopen(urllib.request.Request(url, method='HEAD'), timeout=TIMEOUT).close()
+    except urllib.error.HTTPError as error:
+        return error.code == 405  # a server that is there but does not answer HEAD
+    except OSError:
+        return False
+    return True
+
+
+def _web_address(source: str) -> str | None:
+    """The address behind the names that mmengine gives to published weights."""
+    scheme, _, name = source.partition('://')
+    if scheme in ('http', 'https'):
+        return source
+    if scheme in ('torchvision', 'modelzoo'):
+        return get_torchvision_models().get(name)
+    if scheme in ('open-mmlab', 'openmmlab', 'open_mmlab'):
+        return get_external_models().get(name)
+    return None

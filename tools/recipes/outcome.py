@@ -1,0 +1,122 @@
+"""What a training or a test leaves to look at."""
+
+from pathlib import Path
+
+import cv2
+import mmcv
+import numpy as np
+import torch
+from mmengine.dataset import pseudo_collate
+from mmengine.runner import Runner, find_latest_checkpoint
+
+# what the keys of the scores worth telling contain
+SCORES = ('mAP', 'PQ', 'mIoU', 'mBIoU')
+# the sheet of pictures
+PICTURES = 6
+COLUMNS = 2
+CELL_WIDTH = 960  # pixels, ground truth and the model's output side by side
+GAP = 8
+SCORE = 0.4  # detections below this are not drawn
+
+
+def conclude(runner: Runner, folder: str | Path) -> None:
+    """Tells, after ``runner.train()``, of the score and of what the training wrote.
+
+    Where there are pictures to validate on, some are drawn in ``folder``, as detections.png or, of
+    label maps, segmentation.png.
+    """
+    work_dir = Path(runner.work_dir)
+    lines = [
+        '',
+        f'Trained: {_score(runner)}',
+        f'  checkpoint  {_shown(find_latest_checkpoint(runner.work_dir))}',
+        f'  config      {_shown(work_dir / Path(runner.cfg.filename).name)}',
+        f'  log         {_shown(Path(runner.log_dir) / f"{runner.timestamp}.log")}',
+    ]
+    if runner.val_loop is not None:
+        kind = 'segmentation' if runner.cfg.get('default_scope') == 'mmseg' else 'detections'
+        picture = Path(folder) / f'{kind}.png'
+        draw_sheet(runner, picture)
+        lines.append(f'  picture     {_shown(picture)} (ground truth left, {kind} right)')
+    print('\n'.join(lines), flush=True)
+
+
+def _score(runner: Runner) -> str:
+    scalars = runner.message_hub.log_scalars
+    scores = {
+        key.removeprefix('val/'): scalar.current()
+        for key, scalar in scalars.items()
+        if key.startswith('val/') and any(name in key for name in SCORES)
+    }
+    if not scores:
+        return 'not validated.'
+    return ', '.join(f'{key} {value:.4g}' for key, value in scores.items())
+
+
+def _shown(path: str | Path) -> Path:
+    """``path`` as one would type it here."""
+    path = Path(path).absolute()
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def draw_sheet(runner: Runner, path: str | Path) -> None:
+    """Draws a few pictures spread over the validation set, as its model sees them.
+
+    Args:
+        runner: Of a model that was trained.
+        path: The file to write; each picture has its ground truth on the left and the model's
+            output on the right.
+    """
+    dataset = runner.val_dataloader.dataset
+    # label maps know neither lines nor scores
+    boxes = runner.cfg.get('default_scope') != 'mmseg'
+    style = dict(line_width=1) if boxes else {}
+    limits = dict(pred_score_thr=SCORE) if boxes else {}
+    visualizer = type(runner.visualizer)(name='sheet', **style)
+    visualizer.dataset_meta = dataset.metainfo
+    count = min(PICTURES, len(dataset))
+    runner.model.eval()
+    cells = []
+    for index in np.linspace(0, len(dataset) - 1, count).astype(int):
+        with torch.no_grad():
+            sample = runner.model.val_step(pseudo_collate([dataset[index]]))[0]
+        image = mmcv.imread(sample.img_path, channel_order='rgb')
+        halves = []
+        for truth in (True, False):
+            visualizer.add_datasample(
+                'sheet', image, sample, draw_gt=truth, draw_pred=not truth, **limits
+            )
+            halves.append(visualizer.get_image())
+        drawn = np.hstack(halves)
+        cells.append(mmcv.imrescale(drawn, CELL_WIDTH / drawn.shape[1], interpolation='lanczos'))
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    mmcv.imwrite(cv2.cvtColor(_arrange(cells), cv2.COLOR_RGB2BGR), str(path))
+
+
+def _arrange(cells: list[np.ndarray]) -> np.ndarray:
+    """Cells, (h, w, 3) uint8 each, on white: ``COLUMNS`` of them in a row."""
+    height = max(cell.shape[0] for cell in cells) + GAP
+    width = max(cell.shape[1] for cell in cells) + GAP
+    white = (255, 255, 255)
+    cells = [mmcv.impad(cell, shape=(height, width), pad_val=white) for cell in cells]
+    blank = np.full_like(cells[0], 255)
+    cells += [blank] * (-len(cells) % COLUMNS)
+    rows = [np.hstack(cells[i : i + COLUMNS]) for i in range(0, len(cells), COLUMNS)]
+    return np.vstack(rows)
+
+
+def save_pictures(cfg, folder: str) -> None:
+    """Has a test draw every picture with its ground truth and the prediction (``--show-dir``).
+
+    Args:
+        cfg: An mmengine Config, edited in place.
+        folder: Where the pictures go, an absolute path.
+    """
+    hook = cfg.default_hooks.visualization
+    hook.draw = True
+    if cfg.get('default_scope') == 'mmseg':
+        # mmseg's hook leaves the choice of the folder to the visualizer
+        hook.interval = 1
+        cfg.visualizer.vis_backends = [dict(type='LocalVisBackend', img_save_dir=folder)]
+    else:
+        hook.test_out_dir = folder

@@ -1,0 +1,109 @@
+"""``--tiny`` for segmentors: small backbone, narrow heads, small crops."""
+
+from .config import walk
+from .tiny import WORKERS, shorten_schedule, shrink_backbone
+
+# a multiple of 32, so that DySample-S's 8 groups still divide a pixel-shuffled feature
+CHANNELS = 64
+# longest side of a crop, in pixels
+CROP = 256
+# more than two, so that batch norm has something to go by in features pooled to one pixel
+BATCH_SIZE = 4
+
+
+def shrink_segmentation(cfg) -> None:
+    """Shrinks a segmentor's model, pictures and schedule.
+
+    Args:
+        cfg: An mmengine Config, edited in place.
+
+    Raises:
+        ValueError: The backbone or the neck is of a kind that this recipe does not know, or the
+            config does not tell the size of its crops.
+    """
+    shrink_segmentor(cfg.model)
+    shrink_crops(cfg)
+    shorten_schedule(cfg)
+    cfg.auto_scale_lr.base_batch_size = BATCH_SIZE
+
+
+def shrink_segmentor(model: dict) -> None:
+    """Shrinks backbone, neck and heads, with batch norm that needs no other processes.
+
+    Args:
+        model: The segmentor's config, edited in place.
+
+    Raises:
+        ValueError: The backbone or the neck is of a kind that this recipe does not know.
+    """
+    ratio = _shrink_backbone(model)
+    neck = model.get('neck')
+    if neck:
+        if not neck['type'].endswith('FPN'):
+            raise ValueError(
+                f'--tiny cannot shrink the neck {neck["type"]}, only FPN: leave '
+                '--tiny out and set the sizes with --cfg-options.'
+            )
+        neck['in_channels'] = _scaled(neck['in_channels'], ratio)
+        ratio = CHANNELS / neck['out_channels']
+        neck['out_channels'] = CHANNELS
+    heads = [part for name, part in model.items() if name.endswith('_head')]
+    for head in walk(heads):
+        if 'in_channels' in head and 'channels' in head:
+            head['in_channels'] = _scaled(head['in_channels'], ratio)
+            head['channels'] = min(head['channels'], CHANNELS)
+    for node in walk(model):
+        if node.get('type') == 'SyncBN':
+            node['type'] = 'BN'
+
+
+def shrink_crops(cfg) -> None:
+    """Makes pictures smaller, all by what shrinks the longest side of a crop to ``CROP`` pixels.
+
+    ``BATCH_SIZE`` crops make a step.
+
+    Args:
+        cfg: An mmengine Config, edited in place.
+
+    Raises:
+        ValueError: Neither the pipeline nor the model tells the size of a crop.
+    """
+    crops = [node['crop_size'] for node in walk(cfg.train_dataloader) if 'crop_size' in node]
+    crops += [cfg.model.get('data_preprocessor', {}).get('size')]
+    if not crops[0]:
+        raise ValueError(
+            '--tiny finds no crop_size in this config: leave --tiny out and set the '
+            'sizes with --cfg-options.'
+        )
+    ratio = min(1, CROP / max(_pair(crops[0])))
+    loaders = [cfg.get(f'{name}_dataloader') for name in ('train', 'val', 'test')]
+    parts = [loaders, cfg.model.get('data_preprocessor'), cfg.model.get('test_cfg')]
+    # each once, for the loaders of validation and test are often one object
+    for node in {id(node): node for node in walk(parts)}.values():
+        for key in ('scale', 'crop_size', 'stride', 'size'):
+            if node.get(key):
+                node[key] = _scaled(_pair(node[key]), ratio)
+    for loader in filter(None, loaders):
+        loader.num_workers = WORKERS
+        loader.persistent_workers = True
+    cfg.train_dataloader.batch_size = BATCH_SIZE
+    # whole epochs mean nothing to a schedule counted in steps
+    cfg.train_dataloader.sampler = dict(type='InfiniteSampler', shuffle=True)
+
+
+def _shrink_backbone(model: dict) -> float:
+    """How much narrower its outputs are now."""
+    backbone = model['backbone']
+    if model.get('pretrained'):
+        backbone['init_cfg'] = dict(type='Pretrained', checkpoint=model['pretrained'])
+        model['pretrained'] = None
+    return shrink_backbone(backbone)
+
+
+def _scaled(sizes: int | tuple[int, ...], ratio: float):
+    many = isinstance(sizes, (list, tuple))
+    return type(sizes)(int(s * ratio) for s in sizes) if many else int(sizes * ratio)
+
+
+def _pair(size: int | tuple[int, int]) -> tuple[int, int]:
+    return tuple(size) if isinstance(size, (list, tuple)) else (size, size)
