@@ -1,5 +1,5 @@
 from .base import Upsampler
-from .build import build_upsampler, find_upsampler
+from .build import accepted_arguments, build_upsampler, find_upsampler, list_upsamplers
 from .carafe import CARAFE
 from .dlu import DLU
 from .dysample import DySample
@@ -18,7 +18,9 @@ __all__ = [
     'ReassemblyUpsampler',
     'SAPA',
     'Upsampler',
+    'accepted_arguments',
     'build_upsampler',
     'find_upsampler',
+    'list_upsamplers',
     'upsample_to',
 ]

@@ -38,6 +38,12 @@ class Upsampler(BaseModule):
         """(N, C, H, W) to (N, C, sH, sW); ``guide`` is ignored unless ``guided``."""
         raise NotImplementedError
 
+    def meet(self, x: Tensor, fine: Tensor) -> tuple[Tensor, Tensor]:
+        """``x`` at the size of the finer level, and that level as it is to be merged."""
+        from .fit import upsample_to
+
+        return upsample_to(self, x, fine), fine
+
     def reset_parameters(self) -> None:
         """Sets the start that the paper prescribes; nothing where there is nothing to set."""
 

@@ -60,6 +60,18 @@ def find_upsampler(cfg: dict) -> tuple[type[Upsampler], dict]:
     return cls, own
 
 
+def accepted_arguments(cls: type[Upsampler]) -> set[str]:
+    """The arguments of its own that an upsampler takes: what its config may hold."""
+    plain = {'align_corners', 'compressed_channels', 'type'} if cls is PlainUpsampler else set()
+    return (plain | set(inspect.signature(cls).parameters)) - {'in_channels', 'scale_factor'}
+
+
+def list_upsamplers() -> dict[str, dict]:
+    """Every upsampler by name, with its config for :func:`build_upsampler`."""
+    cfgs = {name.lower(): dict(type=name) for name in ('DySample', 'DLU', 'CARAFE', 'FADE', 'SAPA')}
+    return cfgs | dict(dysample_s_plus=dict(type='DySample', style='pl', groups=8, dyscope=True))
+
+
 def _choices() -> str:
     ours = {
         name
