@@ -1,20 +1,35 @@
 """Dynamic upsampling for MMDetection and MMSegmentation.
 
 Importing registers everything whose framework is installed: the upsamplers in mmengine's
-registry, the necks and heads in mmdet's and mmseg's.
+registry, the necks and heads in mmdet's and mmseg's. PyTorch alone will do.
 """
 
-from .utils import is_installed, mend_stack
+from . import ops, pyramid
+from .stack import register_all
+from .upsamplers import (
+    CARAFE,
+    DLU,
+    FADE,
+    SAPA,
+    DySample,
+    Upsampler,
+    build_upsampler,
+    list_upsamplers,
+)
 from .version import __version__
 
-mend_stack()
+__all__ = [
+    'CARAFE',
+    'DLU',
+    'DySample',
+    'FADE',
+    'SAPA',
+    'Upsampler',
+    '__version__',
+    'build_upsampler',
+    'list_upsamplers',
+    'ops',
+    'pyramid',
+]
 
-from .upsamplers import CARAFE, DLU, FADE, SAPA, DySample, build_upsampler  # noqa: E402
-
-if is_installed('mmdet'):
-    from . import det  # noqa: F401
-
-if is_installed('mmseg'):
-    from . import evaluation, seg  # noqa: F401
-
-__all__ = ['CARAFE', 'DLU', 'DySample', 'FADE', 'SAPA', '__version__', 'build_upsampler']
+register_all()
