@@ -1,15 +1,12 @@
 """Dynamic upsampling for MMDetection and MMSegmentation.
 
 Importing registers everything whose framework is installed: the upsamplers in mmengine's
-registry, the necks and heads in mmdet's and mmseg's.
+registry, the necks and heads in mmdet's and mmseg's. PyTorch alone will do.
 """
 
-from .utils import is_installed, mend_stack
-from .version import __version__
-
-mend_stack()
-
-from .upsamplers import (  # noqa: E402
+from . import ops, pyramid
+from .stack import register_all
+from .upsamplers import (
     CARAFE,
     DLU,
     FADE,
@@ -19,12 +16,7 @@ from .upsamplers import (  # noqa: E402
     build_upsampler,
     list_upsamplers,
 )
-
-if is_installed('mmdet'):
-    from . import det  # noqa: F401
-
-if is_installed('mmseg'):
-    from . import evaluation, seg  # noqa: F401
+from .version import __version__
 
 __all__ = [
     'CARAFE',
@@ -36,4 +28,8 @@ __all__ = [
     '__version__',
     'build_upsampler',
     'list_upsamplers',
+    'ops',
+    'pyramid',
 ]
+
+register_all()

@@ -1,12 +1,12 @@
 """What takes ``upsample_cfg`` in MMDetection."""
 
-from .dy_bfp import DyBFP
-from .dy_cspnext_pafpn import DyCSPNeXtPAFPN
-from .dy_fpn import DyFPN
-from .dy_fpn_carafe import DyFPNCARAFE
-from .dy_pafpn import DyPAFPN
-from .dy_panoptic_fpn_head import DyPanopticFPNHead
-from .dy_yolox_pafpn import DyYOLOXPAFPN
+from ..stack import needs
+
+with needs('mmdet', "mmdyup's necks and heads for MMDetection"):
+    from .bfp import DyBFP
+    from .csp_pafpn import DyCSPNeXtPAFPN, DyYOLOXPAFPN
+    from .fpn import DyFPN, DyFPNCARAFE, DyPAFPN
+    from .panoptic_fpn_head import DyPanopticFPNHead
 
 __all__ = [
     'DyBFP',

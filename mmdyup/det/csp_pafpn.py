@@ -1,28 +1,23 @@
 import torch
-from mmengine.model import ModuleList
+from mmdet.models.necks import YOLOXPAFPN, CSPNeXtPAFPN
+from mmdet.registry import MODELS
 from torch import Tensor
 
-from ..pyramid import OF_YOLOX, check_num_levels
-from ..upsamplers import build_upsampler, upsample_to
+from ..pyramid import DynamicPart, UpsamplerList, check_num_levels
+from ..upsamplers import build_upsampler
 
 
-class CSPPAFPNMixin:
-    """The upsampling steps of the path aggregation networks that YOLOX and RTMDet use.
+class DynamicCSPPAFPN(DynamicPart):
+    """Base that stands before the path aggregation network of YOLOX or RTMDet.
 
-    Goes before mmdet's class, which builds all the rest: ``reduce_layers`` and
-    ``top_down_blocks``, coarsest first, ``downsamples``, ``bottom_up_blocks`` and ``out_convs``,
-    finest first. ``upsample_modules`` are finest first.
+    The parent builds all but the upsamplers: ``reduce_layers`` and ``top_down_blocks``, coarsest
+    first, ``downsamples``, ``bottom_up_blocks`` and ``out_convs``, finest first.
+    ``upsample_modules`` are finest first.
     """
 
-    def __init__(self, *args, upsample_cfg: dict | None = None, **kwargs) -> None:
-        super().__init__(*args, **kwargs)
+    def add_upsamplers(self) -> None:
         del self.upsample
-        if isinstance(upsample_cfg, dict):
-            upsample_cfg = {
-                key: value for key, value in upsample_cfg.items() if OF_YOLOX.get(key) != value
-            }
-        self.upsample_cfg = upsample_cfg or dict(type='nearest')
-        self.upsample_modules = ModuleList(
+        self.upsample_modules = UpsamplerList(
             build_upsampler(self.upsample_cfg, channels) for channels in self.in_channels[:-1]
         )
 
@@ -43,6 +38,46 @@ class CSPPAFPNMixin:
             range(len(inputs) - 1, 0, -1), self.reduce_layers, self.top_down_blocks, strict=True
         ):
             merged[i] = reduce(merged[i])
-            upsampled = upsample_to(self.upsample_modules[i - 1], merged[i], inputs[i - 1])
-            merged[i - 1] = block(torch.cat((upsampled, inputs[i - 1]), 1))
+            x, fine = self.upsample_modules[i - 1].meet(merged[i], inputs[i - 1])
+            merged[i - 1] = block(torch.cat((x, fine), 1))
         return merged
+
+
+@MODELS.register_module()
+class DyYOLOXPAFPN(DynamicCSPPAFPN, YOLOXPAFPN):
+    r"""mmdet's YOLOXPAFPN with any upsampler in its top-down path.
+
+    ::
+
+        C5 ── reduce ──────── M5 ───────────────── (cat) CSP ── out conv ── P5
+                              │ upsample_modules[1]  │ 3×3, stride 2
+        C4 ──────────── (cat) CSP ── reduce ── M4 (cat) CSP ─── out conv ── P4
+                              ┌────────────────┘     │ 3×3, stride 2
+                              │ upsample_modules[0]  │
+        C3 ──────────── (cat) CSP ───────────────────┴───────── out conv ── P3
+
+    The upsampler above C3 has the channels of C3, and so on. With ``dict(type='nearest')`` it
+    takes the state of mmdet's ``YOLOXPAFPN`` and gives its output. Levels may have any size that
+    was rounded up on its way down, not multiples of 32 alone: an upsampled level is fitted to the
+    finer one.
+
+    Args:
+        *args: Those of ``mmdet.models.necks.YOLOXPAFPN``.
+        upsample_cfg: The upsampler between two levels; see :class:`DynamicPart`. It stands in the
+            place of the parent's argument for ``nn.Upsample``.
+        **kwargs: Those of ``mmdet.models.necks.YOLOXPAFPN``.
+
+    Raises:
+        ValueError: ``upsample_cfg`` names no upsampler, or two levels are not 2× apart.
+    """
+
+
+@MODELS.register_module()
+class DyCSPNeXtPAFPN(DynamicCSPPAFPN, CSPNeXtPAFPN):
+    """mmdet's CSPNeXtPAFPN, the neck of RTMDet, with any upsampler in its top-down path.
+
+    The structure of :class:`DyYOLOXPAFPN` with CSPNeXt blocks. It takes the arguments of
+    ``mmdet.models.necks.CSPNeXtPAFPN`` and, in the place of the parent's, ``upsample_cfg`` as
+    :class:`DyYOLOXPAFPN` does, and raises what that raises. With ``dict(type='nearest')`` it
+    takes the parent's state and gives its output.
+    """

@@ -1,19 +1,26 @@
-"""What the pyramids of both frameworks share; needs neither of them."""
+"""What the necks and heads of all frameworks share; needs none of them."""
 
 from .fpn import DynamicFPN
-from .inherited import OF_YOLOX
-from .levels import check_num_levels, check_pyramid
-from .part import DynamicPart
-from .steps import build_steps
-from .top_down import build_top_down, merge_top_down
+from .merging import (
+    UpsamplerList,
+    build_steps,
+    build_top_down,
+    check_num_levels,
+    check_pyramid,
+    merge_top_down,
+    upsample_to_finest,
+)
+from .part import DynamicPart, effective_upsample_cfg
 
 __all__ = [
-    'OF_YOLOX',
     'DynamicFPN',
     'DynamicPart',
+    'UpsamplerList',
     'build_steps',
     'build_top_down',
     'check_num_levels',
     'check_pyramid',
+    'effective_upsample_cfg',
     'merge_top_down',
+    'upsample_to_finest',
 ]

@@ -1,11 +1,11 @@
 import torch.nn.functional as F
 from torch import Tensor
 
-from .levels import check_num_levels
-from .top_down import build_top_down, merge_top_down
+from .merging import build_top_down, check_num_levels, merge_top_down
+from .part import DynamicPart
 
 
-class DynamicFPN:
+class DynamicFPN(DynamicPart):
     r"""Base that stands before an FPN of mmdet's or mmseg's and makes it take any upsampler.
 
     ::
@@ -23,8 +23,7 @@ class DynamicFPN:
 
     Args:
         *args: Those of the ``FPN``.
-        upsample_cfg: The upsampler between two levels; see
-            :func:`mmdyup.upsamplers.build_upsampler`.
+        upsample_cfg: The upsampler between two levels; see :class:`DynamicPart`.
         **kwargs: Those of the ``FPN``.
 
     Raises:
@@ -32,9 +31,7 @@ class DynamicFPN:
             more or fewer than ``in_channels`` has.
     """
 
-    def __init__(self, *args, upsample_cfg: dict | None = None, **kwargs) -> None:
-        super().__init__(*args, **kwargs)
-        self.upsample_cfg = upsample_cfg or dict(type='nearest')
+    def add_upsamplers(self) -> None:
         self.upsample_modules = build_top_down(
             self.upsample_cfg, self.out_channels, len(self.lateral_convs)
         )

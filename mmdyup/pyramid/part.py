@@ -1,2 +1,103 @@
+from typing import ClassVar
+
+from ..upsamplers import accepted_arguments, find_upsampler
+
+# What a config may inherit from a stock one, and our parts have no use for. In FPN, YOLOX, YOLACT
+# and CrowdDet `upsample_cfg` holds arguments of F.interpolate, ...
+_INTERPOLATION = ('mode', 'align_corners', 'scale_factor')
+# ... in FPN_CARAFE those of CARAFE. Where these or the ratio have another value, somebody chose it,
+# and it must not be dropped in silence.
+_STOCK_VALUES = dict(
+    scale_factor=2,
+    up_kernel=5,
+    up_group=1,
+    encoder_kernel=3,
+    encoder_dilation=1,
+    compressed_channels=64,
+)
+
+
 class DynamicPart:
-    """Marks the necks and heads that take an ``upsample_cfg``."""
+    """Base that stands before a framework's neck or head and makes it take ``upsample_cfg``.
+
+    Every part of ours is one::
+
+        @MODELS.register_module()
+        class DyFPN(DynamicPart, FPN): ...
+
+    A subclass builds its upsamplers in :meth:`add_upsamplers`, and overrides the step of the parent
+    that interpolates: it calls ``upsampler.meet(x, fine)`` and merges what that returns. The
+    ``fine`` that it returns takes the level's place from there on, for whatever comes later.
+
+    Args:
+        *args: Those of the parent.
+        upsample_cfg: The upsampler; see :func:`mmdyup.build_upsampler`. What it inherited from a
+            stock config gives way, as :func:`effective_upsample_cfg` says.
+        **kwargs: Those of the parent.
+
+    Raises:
+        TypeError: ``upsample_cfg`` is not a dict.
+        ValueError: ``upsample_cfg`` names no upsampler, or holds what that does not take.
+    """
+
+    #: What keeps the parent from building upsamplers of its own.
+    parent_options: ClassVar[dict] = {}
+
+    def __init__(self, *args, upsample_cfg: dict | None = None, **kwargs) -> None:
+        super().__init__(*args, **self.parent_options, **kwargs)
+        self.upsample_cfg = effective_upsample_cfg(upsample_cfg, self.default_upsample_cfg())
+        self.add_upsamplers()
+
+    def default_upsample_cfg(self) -> dict:
+        """The parent's own interpolation, which is taken where there is no ``upsample_cfg``."""
+        return dict(type='nearest')
+
+    def add_upsamplers(self) -> None:
+        """Builds the modules that ``self.upsample_cfg`` asks for."""
+        raise NotImplementedError
+
+
+def effective_upsample_cfg(cfg: dict | None, default: dict) -> dict:
+    """The config of a part's upsampler, without what it inherited from a stock config.
+
+    mmengine merges ``upsample_cfg=dict(type='DySample')`` into the parent's, so that arguments of
+    ``F.interpolate`` (``mode``, ``align_corners``, ``scale_factor=2``) stay in it, or those of
+    ``FPN_CARAFE`` at their stock values. They are dropped where the upsampler does not take them.
+    Without a ``type``, arguments of ``F.interpolate`` mean interpolation, in their own ``mode``.
+
+    Args:
+        cfg: The ``upsample_cfg`` of a config, or None.
+        default: Taken where ``cfg`` is None or empty; its ``type`` where ``cfg`` has no ``mode``.
+
+    Returns:
+        What :func:`mmdyup.build_upsampler` takes.
+
+    Raises:
+        TypeError: ``cfg`` is not a dict.
+        ValueError: ``cfg`` names no upsampler, or holds anything else that this does not take.
+    """
+    cfg = cfg or default
+    if isinstance(cfg, dict) and 'type' not in cfg and set(cfg) <= set(_INTERPOLATION):
+        mode = cfg.get('mode', default['type'])
+        cfg = {**(default if mode == default['type'] else {}), **cfg, 'type': mode}
+    cls, _ = find_upsampler(cfg)
+    accepted = accepted_arguments(cls)
+    effective = {}
+    for name, value in cfg.items():
+        if name == 'type' or name in accepted:
+            effective[name] = value
+        elif not _gives_way(name, value):
+            known = getattr(cfg['type'], '__name__', cfg['type'])
+            raise ValueError(
+                f'upsample_cfg holds {name}={value!r}, which {known} does not take (it takes '
+                f'{", ".join(sorted(accepted)) or "nothing"}): leave it out, or where it comes '
+                'from an inherited config, add _delete_=True to upsample_cfg.'
+            )
+    return effective
+
+
+def _gives_way(name: str, value: object) -> bool:
+    if name in _STOCK_VALUES:
+        return value == _STOCK_VALUES[name]
+    # mmengine leaves a `_delete_` in place where there was nothing to delete
+    return name in (*_INTERPOLATION, '_delete_')

@@ -1,8 +1,9 @@
 """What takes ``upsample_cfg`` in MMSegmentation."""
 
-from .dy_fpn import DyFPN
-from .dy_fpn_head import DyFPNHead
-from .dy_segformer_head import DySegformerHead
-from .dy_uper_head import DyUPerHead
+from ..stack import needs
+
+with needs('mmseg', "mmdyup's necks and heads for MMSegmentation"):
+    from .fpn import DyFPN, DyFPNHead
+    from .heads import DySegformerHead, DyUPerHead
 
 __all__ = ['DyFPN', 'DyFPNHead', 'DySegformerHead', 'DyUPerHead']

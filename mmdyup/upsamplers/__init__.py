@@ -16,7 +16,3 @@ from .dlu import DLU as DLU
 from .carafe import CARAFE as CARAFE
 from .fade import FADE as FADE
 from .sapa import SAPA as SAPA
-
-
-def upsample_to(upsampler, x, fine):  # until the necks and heads call `meet`
-    return upsampler.meet(x, fine)[0]

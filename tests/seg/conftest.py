@@ -1,17 +1,25 @@
 import pytest
-import torch
+
+pytest.register_assert_rewrite('mmdyup.testing')
 
 
 @pytest.fixture
-def pyramid():
-    """A function that makes features of these channels, each half the size of the one before."""
+def recorder():
+    """A nearest upsampler that keeps its guide."""
+    import torch.nn.functional as F
 
-    def make(channels, size, rounding='up', batch=2):
-        features, (h, w) = [], size
-        up = int(rounding == 'up')
-        for c in channels:
-            features.append(torch.randn(batch, c, h, w))
-            h, w = (h + up) // 2, (w + up) // 2
-        return tuple(features)
+    from mmdyup import Upsampler
 
-    return make
+    class Recorder(Upsampler):
+        guided = True
+
+        def __init__(self, in_channels, scale_factor=2, guide_channels=None):
+            super().__init__(in_channels, scale_factor)
+            self.guide_channels = guide_channels or in_channels
+
+        def forward(self, x, guide=None):
+            assert guide.shape[1] == self.guide_channels
+            self.guide = guide
+            return F.interpolate(x, scale_factor=self.scale_factor)
+
+    return Recorder

@@ -5,7 +5,7 @@ import importlib
 from difflib import get_close_matches
 from pathlib import Path
 
-from mmdyup.utils import is_installed
+from mmdyup.stack import is_installed
 
 from .published import NAMES, Row, Table, load_table
 

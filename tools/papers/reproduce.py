@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mmengine.registry import MODELS
 
-from mmdyup.utils import is_installed
+from mmdyup.stack import is_installed
 
 from .count import Count, build_whole, count
 from .published import Row, Table

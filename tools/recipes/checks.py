@@ -13,8 +13,7 @@ from mmengine.runner import CheckpointLoader
 from mmengine.runner.checkpoint import get_external_models, get_torchvision_models
 from torch import nn
 
-from mmdyup.pyramid import DynamicPart
-from mmdyup.upsamplers import find_upsampler
+from mmdyup.pyramid import DynamicPart, effective_upsample_cfg
 
 from .config import label_map_datasets, leaf_datasets, walk
 
@@ -44,24 +43,19 @@ def check_data(cfg, splits: tuple[str, ...]) -> None:
 
 
 def check_upsamplers(cfg) -> None:
-    """Checks that there are the upsamplers that parts of ours name.
-
-    An ``upsample_cfg`` without a type is left to the part: it may be what a parent's config gives
-    to interpolation.
+    """Checks that parts of ours can take the upsamplers that they name.
 
     Args:
         cfg: An mmengine Config.
 
     Raises:
         TypeError: An ``upsample_cfg`` is no dict.
-        ValueError: There is no such upsampler.
+        ValueError: There is no such upsampler, or it does not take one of the arguments.
     """
     with MODELS.switch_scope_and_registry(cfg.get('default_scope')) as models:
         for node in walk(cfg.model):
-            named = node.get('upsample_cfg')
-            nameless = isinstance(named, dict) and 'type' not in named
-            if named and not nameless and _is_ours(node.get('type'), models):
-                find_upsampler(named)
+            if _is_ours(node.get('type'), models):
+                effective_upsample_cfg(node.get('upsample_cfg'), dict(type='nearest'))
 
 
 def _is_ours(kind: type | str | None, models) -> bool:

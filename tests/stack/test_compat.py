@@ -9,7 +9,7 @@ from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader
 
 import mmdyup  # noqa: F401
-from mmdyup.utils import is_installed
+from mmdyup.stack import is_installed
 
 
 def saved(value):

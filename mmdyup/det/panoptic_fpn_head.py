@@ -3,12 +3,11 @@ from mmdet.models.seg_heads import PanopticFPNHead
 from mmdet.registry import MODELS
 from torch import Tensor
 
-from ..pyramid import build_steps
-from ..upsamplers import upsample_to
+from ..pyramid import DynamicPart, build_steps, upsample_to_finest
 
 
 @MODELS.register_module()
-class DyPanopticFPNHead(PanopticFPNHead):
+class DyPanopticFPNHead(DynamicPart, PanopticFPNHead):
     r"""mmdet's PanopticFPNHead, the semantic head of Panoptic FPN, with any upsampler in it.
 
     Every level but the finest is upsampled after each of its convolutions::
@@ -26,8 +25,7 @@ class DyPanopticFPNHead(PanopticFPNHead):
 
     Args:
         *args: Those of ``mmdet.models.seg_heads.PanopticFPNHead``.
-        upsample_cfg: The upsampler of every step; see
-            :func:`mmdyup.upsamplers.build_upsampler`.
+        upsample_cfg: The upsampler of every step; see :class:`DynamicPart`.
         **kwargs: Those of ``mmdet.models.seg_heads.PanopticFPNHead``.
 
     Raises:
@@ -35,9 +33,10 @@ class DyPanopticFPNHead(PanopticFPNHead):
             levels, or two are not 2× apart.
     """
 
-    def __init__(self, *args, upsample_cfg: dict | None = None, **kwargs) -> None:
-        super().__init__(*args, **kwargs)
-        self.upsample_cfg = upsample_cfg or dict(type='bilinear')
+    def default_upsample_cfg(self) -> dict:
+        return dict(type='bilinear')
+
+    def add_upsamplers(self) -> None:
         guide_channels = self.conv_upsample_layers[0].conv[0].in_channels
         self.upsample_modules = build_steps(
             self.upsample_cfg, self.inner_channels, [guide_channels] * self.end_level
@@ -50,19 +49,7 @@ class DyPanopticFPNHead(PanopticFPNHead):
                 f'The head needs {self.end_level} levels, but {len(x)} are given; '
                 'set end_level to the number of levels that the neck gives.'
             )
-        feats = torch.stack(
-            [self._upsample(i, x[: self.start_level + i + 1]) for i in range(self.num_stages)]
-        )
-        seg_feats = feats.sum(0)
+        convs = [layer.conv for layer in self.conv_upsample_layers]
+        feats = upsample_to_finest(x[: self.end_level], self.upsample_modules, convs)
+        seg_feats = torch.stack(feats).sum(0)
         return dict(seg_preds=self.conv_logits(seg_feats), seg_feats=seg_feats)
-
-    def _upsample(self, stage: int, levels: tuple[Tensor, ...]) -> Tensor:
-        *finer, x = levels
-        convs = self.conv_upsample_layers[stage].conv
-        if not finer:
-            return convs[0](x)
-        for conv, upsampler, fine in zip(
-            convs, self.upsample_modules[stage], reversed(finer), strict=True
-        ):
-            x = upsample_to(upsampler, conv(x), fine)
-        return x

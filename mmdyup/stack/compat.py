@@ -1,21 +1,17 @@
 """What newer PyTorch and the continuation's package names break in the stack, mended."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import torch
 from mmengine.config import utils as config_utils
 from mmengine.logging import HistoryBuffer
 from mmengine.utils import digit_version
 
-from .frameworks import is_distributed_as, is_installed
-
-STAND_INS = Path(__file__).parent / 'stand_ins'
+from .frameworks import is_distributed_as
+from .panoptic import stand_in
 
 
 def mend_stack() -> None:
-    """Makes resuming and ``mmseg::`` bases work; called by ``import mmdyup``.
+    """Makes resuming, ``mmseg::`` bases and panoptic configs work; called by ``import mmdyup``.
 
     - PyTorch loads tensors alone from 2.6 on unless told which classes are safe. mmengine's
       checkpoints also hold the log's history: those few classes are allowed here, and the
@@ -23,14 +19,13 @@ def mend_stack() -> None:
     - mmengine looks for ``mmseg::`` configs in a distribution called mmsegmentation, which the
       maintained continuation is not.
     - mmdet's panoptic data set and metric import panopticapi, which no package index carries: where
-      it is not installed, the little they call of it is found in ``stand_ins``.
+      it is not installed, they find the little they call of it in ``panoptic``.
     """
     if not is_distributed_as('onedl-mmengine'):
         allow_history_in_checkpoints()
     if not is_distributed_as('mmsegmentation'):
         config_utils.MODULE2PACKAGE['mmseg'] = 'mmseg'
-    if not is_installed('panopticapi'):
-        sys.path.append(str(STAND_INS))
+    stand_in()
 
 
 def allow_history_in_checkpoints() -> None:

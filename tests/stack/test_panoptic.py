@@ -7,8 +7,8 @@ import sys
 import numpy as np
 import pytest
 
-import mmdyup  # noqa: F401
-from mmdyup.utils.compat import STAND_INS
+from mmdyup.stack import is_installed
+from mmdyup.stack.panoptic import StandIn
 
 CATEGORIES = {3: dict(isthing=1), 5: dict(isthing=1), 8: dict(isthing=0), 9: dict(isthing=0)}
 
@@ -18,7 +18,7 @@ def stand_in(monkeypatch):
     """Imports a module of the stand-in, even where the original is installed."""
     for name in [name for name in sys.modules if name.split('.')[0] == 'panopticapi']:
         monkeypatch.delitem(sys.modules, name)
-    monkeypatch.syspath_prepend(str(STAND_INS))
+    monkeypatch.setattr(sys, 'meta_path', [StandIn, *sys.meta_path])
     yield lambda name: importlib.import_module(f'panopticapi.{name}')
     for name in [name for name in sys.modules if name.split('.')[0] == 'panopticapi']:
         del sys.modules[name]
@@ -61,12 +61,53 @@ def test_nothing_to_count(stand_in):
     assert means == dict(pq=0, sq=0, rq=0, n=0)
 
 
-def test_the_original_comes_first(tmp_path, monkeypatch):
-    (tmp_path / 'panopticapi').mkdir()
-    (tmp_path / 'panopticapi/__init__.py').touch()
-    monkeypatch.setattr(sys, 'path', [*sys.path, str(tmp_path)])
-    monkeypatch.setattr(sys, 'path', [p for p in sys.path if p != str(STAND_INS)])
-    from mmdyup.utils import mend_stack
+def test_it_holds_nothing_else(stand_in):
+    with pytest.raises(ModuleNotFoundError, match='panopticapi.combine'):
+        stand_in('combine')
+    assert StandIn.find_spec('panopticapi_of_others') is None
 
-    mend_stack()
-    assert str(STAND_INS) not in sys.path
+
+ORIGINAL = {'panopticapi': '', 'panopticapi/evaluation': 'OFFSET, VOID, PQStat = 1, 2, 3'}
+ORIGINAL['panopticapi/utils'] = 'rgb2id, id2rgb = 4, 5'
+
+USED = """
+import json, pickle
+from mmdet.apis import det_inferencer as inferencer
+from mmdet.datasets.transforms import LoadPanopticAnnotations
+from mmdet.evaluation.functional import panoptic_utils as functional
+from mmdet.evaluation.metrics import coco_panoptic_metric as metric
+"""
+# each name in each of mmdet's modules that imports it
+FOUND = """
+found = dict(
+    PQStat={metric.PQStat, functional.PQStat},
+    VOID={metric.VOID, functional.VOID, inferencer.VOID},
+    OFFSET={functional.OFFSET},
+    rgb2id={metric.rgb2id, functional.rgb2id, LoadPanopticAnnotations().rgb2id},
+    id2rgb={metric.id2rgb, inferencer.id2rgb},
+)
+metric.CocoPanopticMetric()
+names = {key: [str(getattr(v, '__module__', v)) for v in values] for key, values in found.items()}
+print(json.dumps(names))
+"""
+OURS = dict.fromkeys(('PQStat', 'rgb2id', 'id2rgb'), ['mmdyup.stack.panoptic'])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ('code', 'installed'),
+    [
+        ('import mmdyup' + USED, False),
+        (USED + 'import mmdyup', False),
+        ('import mmdyup' + USED, True),
+    ],
+    ids=['mmdyup first', 'mmdet first', 'the original'],
+)
+def test_mmdet_finds_it_whichever_is_imported_first(code, installed, run_python):
+    if not is_installed('mmdet'):
+        pytest.skip('needs mmdet')
+    found = run_python(code + FOUND, broken=ORIGINAL if installed else {})
+    if installed:
+        assert found == dict(PQStat=['3'], VOID=['2'], OFFSET=['1'], rgb2id=['4'], id2rgb=['5'])
+    else:
+        assert found == dict(OURS, VOID=['0'], OFFSET=[str(256**3)])

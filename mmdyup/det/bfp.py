@@ -1,15 +1,14 @@
 import torch.nn.functional as F
 from mmdet.models.necks import BFP
 from mmdet.registry import MODELS
-from mmengine.model import ModuleList
 from torch import Tensor
 
-from ..pyramid import check_num_levels, check_pyramid
-from ..upsamplers import Upsampler, build_upsampler, upsample_to
+from ..pyramid import DynamicPart, UpsamplerList, check_num_levels, check_pyramid
+from ..upsamplers import Upsampler, build_upsampler
 
 
 @MODELS.register_module()
-class DyBFP(BFP):
+class DyBFP(DynamicPart, BFP):
     r"""mmdet's BFP, the balanced feature pyramid of Libra R-CNN, with any upsampler in it.
 
     Five levels and ``refine_level`` 2, the default::
@@ -31,8 +30,7 @@ class DyBFP(BFP):
         num_levels: Number of levels.
         refine_level: The level at which all are gathered, 0 the finest.
         *args: The others of ``mmdet.models.necks.BFP``.
-        upsample_cfg: The upsampler of every upward step; see
-            :func:`mmdyup.upsamplers.build_upsampler`.
+        upsample_cfg: The upsampler of every upward step; see :class:`DynamicPart`.
         **kwargs: The others of ``mmdet.models.necks.BFP``.
 
     Raises:
@@ -41,13 +39,7 @@ class DyBFP(BFP):
     """
 
     def __init__(
-        self,
-        in_channels: int,
-        num_levels: int,
-        refine_level: int = 2,
-        *args,
-        upsample_cfg: dict | None = None,
-        **kwargs,
+        self, in_channels: int, num_levels: int, refine_level: int = 2, *args, **kwargs
     ) -> None:
         if not 0 <= refine_level < num_levels:
             raise ValueError(
@@ -55,12 +47,13 @@ class DyBFP(BFP):
                 f'levels, but it is {refine_level}.'
             )
         super().__init__(in_channels, num_levels, refine_level, *args, **kwargs)
-        self.upsample_cfg = upsample_cfg or dict(type='nearest')
-        self.gather_upsamplers = self._build_upsamplers(range(1, num_levels - refine_level))
-        self.scatter_upsamplers = self._build_upsamplers(range(refine_level, 0, -1))
 
-    def _build_upsamplers(self, distances: range) -> ModuleList:
-        return ModuleList(
+    def add_upsamplers(self) -> None:
+        self.gather_upsamplers = self._build(range(1, self.num_levels - self.refine_level))
+        self.scatter_upsamplers = self._build(range(self.refine_level, 0, -1))
+
+    def _build(self, distances: range) -> UpsamplerList:
+        return UpsamplerList(
             build_upsampler(self.upsample_cfg, self.in_channels, 2**distance)
             for distance in distances
         )
@@ -69,46 +62,40 @@ class DyBFP(BFP):
         """Levels, finest first, to levels of the same shapes."""
         check_num_levels(inputs, self.num_levels)
         check_pyramid(inputs)
-        balanced = self._gather(inputs)
+        r = self.refine_level
+        finer, middle, coarser = inputs[:r], inputs[r], inputs[r + 1 :]
+        balanced = self._gather(finer, middle, coarser)
         if self.refine_type is not None:
             balanced = self.refine(balanced)
-        return tuple(a + b for a, b in zip(self._scatter(balanced, inputs), inputs, strict=True))
-
-    def _gather(self, inputs: tuple[Tensor, ...]) -> Tensor:
-        finer, middle, coarser = self._split(inputs)
-        feats = [
-            *(_pool(x, middle) for x in finer),
-            middle,
-            *(
-                _upsample(upsampler, x, middle)
-                for upsampler, x in zip(self.gather_upsamplers, coarser, strict=True)
-            ),
+        met = [
+            _meet(upsampler, balanced, x)
+            for upsampler, x in zip(self.scatter_upsamplers, finer, strict=True)
         ]
+        return (
+            *(x + fine for x, fine in met),
+            balanced + middle,
+            *(_pool(balanced, x) + x for x in coarser),
+        )
+
+    def _gather(
+        self, finer: tuple[Tensor, ...], middle: Tensor, coarser: tuple[Tensor, ...]
+    ) -> Tensor:
+        pooled = [_pool(x, middle) for x in finer]
+        upsampled = []
+        for upsampler, x in zip(self.gather_upsamplers, coarser, strict=True):
+            x, middle = _meet(upsampler, x, middle)
+            upsampled.append(x)
+        feats = [*pooled, middle, *upsampled]
         return sum(feats) / len(feats)
-
-    def _scatter(self, balanced: Tensor, inputs: tuple[Tensor, ...]) -> list[Tensor]:
-        finer, _, coarser = self._split(inputs)
-        return [
-            *(
-                _upsample(upsampler, balanced, x)
-                for upsampler, x in zip(self.scatter_upsamplers, finer, strict=True)
-            ),
-            balanced,
-            *(_pool(balanced, x) for x in coarser),
-        ]
-
-    def _split(self, levels: tuple[Tensor, ...]) -> tuple:
-        r = self.refine_level
-        return levels[:r], levels[r], levels[r + 1 :]
 
 
 def _pool(x: Tensor, coarse: Tensor) -> Tensor:
     return F.adaptive_max_pool2d(x, coarse.shape[-2:])
 
 
-def _upsample(upsampler: Upsampler, x: Tensor, fine: Tensor) -> Tensor:
-    if upsampler.guided:
-        return upsample_to(upsampler, x, fine)
-    y = upsampler(x)
-    # where `upsample_to` crops several rows, the parent's interpolation leaves out others
-    return y if y.shape == fine.shape else F.interpolate(y, size=fine.shape[-2:], mode='nearest')
+def _meet(upsampler: Upsampler, x: Tensor, fine: Tensor) -> tuple[Tensor, Tensor]:
+    size = tuple(upsampler.scale_factor * n for n in x.shape[-2:])
+    if upsampler.guided or size == fine.shape[-2:]:
+        return upsampler.meet(x, fine)
+    # where `meet` crops several rows, the parent's interpolation leaves out others
+    return F.interpolate(upsampler(x), size=fine.shape[-2:], mode='nearest'), fine

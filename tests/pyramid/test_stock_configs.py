@@ -1,0 +1,100 @@
+"""mmdet's and mmseg's own configs that have an ``upsample_cfg``, under the README's three lines."""
+
+import ast
+import importlib
+import importlib.util
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+
+import mmdyup
+
+PARTS = {
+    framework: vars(mmdyup)[ours]
+    for framework, ours in dict(mmdet='det', mmseg='seg').items()
+    if ours in vars(mmdyup)
+}
+
+
+def counterparts(framework):
+    """Our parts, by the name of what each derives from."""
+    ours = PARTS[framework]
+    return {
+        next(c for c in part.__mro__ if c.__module__.startswith(f'{framework}.')).__name__: part
+        for part in (getattr(ours, name) for name in ours.__all__)
+    }
+
+
+def defines_one(text, parents):
+    """Whether a config's own text gives an ``upsample_cfg`` to one of these."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Call):
+            given = {
+                keyword.arg: getattr(keyword.value, 'value', None) for keyword in node.keywords
+            }
+            if 'upsample_cfg' in given and given.get('type') in parents:
+                return True
+    return False
+
+
+def stock_configs():
+    """Those that define one; marked slow, those that inherit it."""
+    params = []
+    for framework in PARTS:
+        root = Path(importlib.util.find_spec(framework).origin).parent / '.mim/configs'
+        texts = {path: path.read_text() for path in sorted(root.rglob('*.py'))}
+        parents = counterparts(framework)
+        first = [p for p in texts if 'upsample_cfg' in texts[p] and defines_one(texts[p], parents)]
+        found = list(first)
+        for path in found:
+            name = path.relative_to(root).as_posix()
+            marks = [] if path in first else [pytest.mark.slow]
+            params.append(pytest.param(f'{framework}::{name}', marks=marks, id=path.stem))
+            # a base is named in the text
+            found += [heir for heir in texts if path.name in texts[heir] and heir not in found]
+    return params
+
+
+def find(node, parents, keys=()):
+    """Where in a model one of these has an ``upsample_cfg``, and its config."""
+    if 'upsample_cfg' in node and node.get('type') in parents:
+        return keys, node
+    children = ((key, child) for key, child in node.items() if isinstance(child, dict))
+    return next(filter(None, (find(child, parents, (*keys, key)) for key, child in children)), None)
+
+
+@pytest.mark.parametrize('stock', stock_configs())
+def test_three_lines_over_a_stock_config(stock, tmp_path):
+    framework = stock.partition('::')[0]
+    registry, ours = (
+        importlib.import_module(f'{framework}.registry').MODELS,
+        counterparts(framework),
+    )
+
+    def model(change=''):
+        file = tmp_path / f'config_{len(list(tmp_path.iterdir()))}.py'
+        lines = "custom_imports = dict(imports=['mmdyup'], allow_failed_imports=False)"
+        file.write_text(f'_base_ = {stock!r}\n{lines}\n{change}')
+        return Config.fromfile(file).model
+
+    keys, parent = find(model(), ours)
+    part = ours[parent.type].__name__
+    for upsampler in ('DySample', 'CARAFE', 'FADE', 'nearest', 'bilinear'):
+        change = dict(type=part, upsample_cfg=dict(type=upsampler))
+        for key in reversed(keys):
+            change = {key: change}
+        neck = model(f'model = {change!r}')
+        for key in keys:
+            neck = neck[key]
+        assert len(neck.upsample_cfg) > 1
+        with torch.device('meta'):
+            built = registry.build(neck)
+        assert built.upsample_cfg['type'] == upsampler
+        assert any(isinstance(module, mmdyup.Upsampler) for module in built.modules())
+    # the type alone: the parent's own interpolation, or mmcv's CARAFE
+    with torch.device('meta'):
+        built = registry.build(dict(parent, type=part))
+    own = parent.upsample_cfg
+    assert built.upsample_cfg['type'] == own.get('type', own.get('mode'))
