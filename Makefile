@@ -1,11 +1,11 @@
 # Everything starts with `make demo` or `make test`; both set up the environment if need be.
-# STACK=onedl takes the maintained continuation of OpenMMLab instead, in its own environment.
+# STACK=oldest, newest or onedl takes other versions, in an environment of their own: docs/stacks.md
 STACK ?= openmmlab
 PYTHON ?= python3
 VENV := .venv$(if $(filter-out openmmlab,$(STACK)),-$(STACK))
 RUN := $(VENV)/bin/python
 
-.PHONY: setup demo test lint clean
+.PHONY: setup demo test quick lint wheel clean
 
 setup:
 	@$(PYTHON) tools/install.py --stack $(STACK) --venv $(VENV)
@@ -16,12 +16,20 @@ demo: setup
 test: lint
 	$(RUN) -m pytest
 
+# For everyday work: what takes long is left out.
+quick: setup
+	$(RUN) -m pytest -m "not slow"
+
 lint: setup
 	$(RUN) -m ruff check
 	$(RUN) -m ruff format --check
 
+# One for every Python, in dist/; `pip wheel --no-deps .` does it without the rest of the set-up.
+wheel: setup
+	$(RUN) -m pip wheel --no-deps --no-build-isolation --wheel-dir dist .
+
 # Removes what set-up and tests made; data/ and work_dirs/ stay.
 clean:
-	rm -rf .venv .venv-onedl build dist mmdyup.egg-info .pytest_cache .ruff_cache
-	rm -f mmdyup/ops/cpp/*.so
+	rm -rf .venv .venv-* build dist mmdyup.egg-info .pytest_cache .ruff_cache
+	find mmdyup -name '*.so' -delete
 	find mmdyup configs tools tests -name __pycache__ -type d -prune -exec rm -rf {} +

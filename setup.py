@@ -1,18 +1,17 @@
+"""Builds mmdyup's C++; what else there is to say about the package stands in pyproject.toml."""
+
 import platform
+import shutil
 import sys
 from glob import glob
 from pathlib import Path
 
-from setuptools import Extension, find_packages, setup
+from setuptools import Extension, setup
+from setuptools.command.bdist_wheel import bdist_wheel
+from setuptools.command.build_ext import build_ext
 
+CSRC = 'mmdyup/ops/cpp'
 HERE = Path(__file__).resolve().parent
-
-
-def read_version():
-    names = {}
-    exec((HERE / 'mmdyup' / 'version.py').read_text(encoding='utf-8'), names)
-    return names['__version__']
-
 
 # Apple's compiler comes without OpenMP, which makes threads.
 THREADS = [] if sys.platform == 'darwin' else ['-fopenmp']
@@ -21,48 +20,47 @@ SUMS = ['-fassociative-math', '-fno-signed-zeros', '-fno-trapping-math', '-ffp-c
 
 
 def library(name, *flags):
-    """One of the libraries of mmdyup/ops/cpp, no Python module though built like one.
+    """One of the libraries of CSRC, no Python module though built like one.
 
     Where it cannot be built, PyTorch's own operations do its work.
     """
     return Extension(
-        name=f'mmdyup.ops.cpp.{name}',
-        sources=sorted(glob('mmdyup/ops/cpp/*.cpp', root_dir=HERE)),
-        depends=sorted(glob('mmdyup/ops/cpp/*.h', root_dir=HERE)),
+        name=f'{CSRC.replace("/", ".")}.{name}',
+        sources=sorted(glob(f'{CSRC}/*.cpp', root_dir=HERE)),
+        depends=sorted(glob(f'{CSRC}/*.h', root_dir=HERE)),
         extra_compile_args=['-std=c++17', '-O3', *SUMS, *THREADS, *flags],
         extra_link_args=THREADS,
         optional=True,
     )
 
 
-LIBRARIES = [library('_kernels')]
-if platform.machine() in ('x86_64', 'AMD64'):
-    LIBRARIES.append(library('_kernels_avx2', '-mavx2', '-mfma'))
+class BuildLibraries(build_ext):
+    """Names the libraries for what they are: code for a platform, whatever the Python."""
+
+    def get_ext_filename(self, fullname):
+        return f'{fullname.replace(".", "/")}.so'
+
+
+class Wheel(bdist_wheel):
+    """A wheel for every Python: of this platform, or of any where no library could be built."""
+
+    def run(self):
+        build = self.get_finalized_command('build')
+        # modules of an earlier build that are no more would go into the wheel
+        shutil.rmtree(build.build_lib, ignore_errors=True)
+        self.run_command('build')
+        self.root_is_pure = not list(Path(build.build_lib).rglob('*.so'))
+        super().run()
+
+    def get_tag(self):
+        return 'py3', 'none', super().get_tag()[2]
+
+
+libraries = [library('libmmdyup')] if sys.platform != 'win32' else []
+if libraries and platform.machine() in ('x86_64', 'AMD64'):
+    libraries.append(library('libmmdyup_avx2', '-mavx2', '-mfma'))
 
 setup(
-    name='mmdyup',
-    version=read_version(),
-    description='Dynamic upsampling (DySample, DLU, CARAFE, FADE, SAPA) for MMDetection and '
-    'MMSegmentation',
-    long_description=(HERE / 'README.md').read_text(encoding='utf-8'),
-    long_description_content_type='text/markdown',
-    license='Apache-2.0',
-    license_files=['LICENSE'],
-    keywords=['upsampling', 'object detection', 'semantic segmentation', 'MMDetection'],
-    classifiers=[
-        'Development Status :: 4 - Beta',
-        'Intended Audience :: Science/Research',
-        'Programming Language :: Python :: 3',
-        'Programming Language :: Python :: 3.10',
-        'Programming Language :: Python :: 3.11',
-        'Programming Language :: Python :: 3.12',
-        'Topic :: Scientific/Engineering :: Image Recognition',
-    ],
-    python_requires='>=3.10,<3.13',
-    packages=find_packages(include=['mmdyup', 'mmdyup.*']),
-    ext_modules=LIBRARIES,
-    package_data={'mmdyup.papers': ['tables/*.json']},
-    # torch, mmengine and mmcv come under several names and builds, and pip would put its own choice
-    # beside the one that is there: requirements/ and tools/install.py see to them.
-    install_requires=['numpy'],
+    ext_modules=libraries,
+    cmdclass={'build_ext': BuildLibraries, 'bdist_wheel': Wheel},
 )

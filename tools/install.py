@@ -1,11 +1,12 @@
 """Make the virtual environment in which mmdyup runs, and check that it does.
 
-    python3 tools/install.py [--stack openmmlab|onedl] [--venv DIR]
+    python3 tools/install.py [--stack openmmlab|oldest|newest|onedl] [--venv DIR]
 
-Needs nothing but Python 3.10 to 3.12 (this one, or a python3.12, python3.11 or python3.10 on PATH)
-and a C++ compiler, on Linux or macOS. Run again, it is done at once; after an interruption it goes
-on where it stopped. It heeds CXX, CFLAGS, CXXFLAGS, MAX_JOBS, CUDA_HOME, TORCH_CUDA_ARCH_LIST,
-FORCE_CUDA=1 (compile mmcv for CUDA though no GPU is here) and pip's own settings.
+Needs nothing but a C++ compiler and a Python that the stack supports (this one, or one on PATH or
+of pyenv), on Linux or macOS. Run again, it is done at once; after an interruption it goes on where
+it stopped. It heeds CXX, CFLAGS, CXXFLAGS, MAX_JOBS, CUDA_HOME, TORCH_CUDA_ARCH_LIST, FORCE_CUDA=1
+(compile mmcv for CUDA though no GPU is here) and pip's own settings. What differs between stacks
+stands in STACKS alone; docs/stacks.md says what each is for.
 """
 
 import argparse
@@ -17,10 +18,10 @@ import shlex
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from install_checks import (
-    PYTHONS,
     SetupError,
     ask,
     check_compiler,
@@ -30,19 +31,56 @@ from install_checks import (
     compile_jobs,
     find_toolkit,
     is_toolkit,
+    name_versions,
     python_version,
     wants_cuda,
 )
 
 ROOT = Path(__file__).resolve().parent.parent
-# stack: where its environment lies, its file in requirements/, the name mmcv goes by in it
+CSRC = ROOT / 'mmdyup' / 'ops' / 'cpp'
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A set of versions that work together.
+
+    Args:
+        pythons: its Pythons, the one to be preferred first.
+        torch: the file in requirements/ that pins PyTorch and torchvision.
+        openmmlab: the one that pins OpenMMLab's packages.
+        mmcv: the name that mmcv goes by in it.
+        standard: the C++ standard that PyTorch's headers ask for.
+    """
+
+    pythons: tuple
+    torch: str
+    openmmlab: str = 'mminstall.txt'
+    mmcv: str = 'mmcv'
+    standard: str = 'c++17'
+
+
 STACKS = {
-    'openmmlab': ('.venv', 'mminstall.txt', 'mmcv'),
-    'onedl': ('.venv-onedl', 'mminstall_onedl.txt', 'onedl-mmcv'),
+    'openmmlab': Stack(((3, 12), (3, 11), (3, 10)), 'torch_2.13.txt'),
+    'oldest': Stack(((3, 10), (3, 11)), 'torch_2.1.txt'),
+    'newest': Stack(((3, 12),), 'torch_2.14.txt', standard='c++20'),
+    'onedl': Stack(
+        ((3, 12), (3, 11), (3, 10)), 'torch_2.13.txt', 'mminstall_onedl.txt', 'onedl-mmcv'
+    ),
 }
+# A compiler that takes the C++ standard from here: mmcv's setup names C++17 after all other flags.
+COMPILER = """#!/bin/sh
+for flag do
+    shift
+    test "$flag" != -std=c++17 || flag=-std={standard}
+    set -- "$@" "$flag"
+done
+exec {compiler} "$@"
+"""
 # What an environment consists of, besides its pyvenv.cfg, when it was filled here.
 PARTS = {'bin', 'etc', 'include', 'lib', 'lib64', 'share', 'tmp', 'cuda-links'}
 PARTS |= {'mmdyup-setup.log', 'mmdyup-setup.json'}
+# Files in requirements/ that every stack installs in the end.
+OTHERS = ('runtime.txt', 'tests.txt', 'lint.txt')
 # GB, as measured and a little over: PyTorch installed, its downloads, everything else with builds.
 TORCH_GB, DOWNLOADS_GB, REST_GB = 5.0, 2.0, 1.5
 
@@ -77,7 +115,10 @@ for name in sys.argv[1:]:
             print('cuda', module.get_compiling_cuda_version(), flush=True)
 """
 MODULES = ('cv2', 'torch', 'torchvision', 'mmcv.ops', 'mmdet', 'mmseg', 'mmdyup')
-MODULES += ('mmdyup.ops.cpp.library',)  # fails where mmdyup's C++ code was not built
+MODULES += (f'mmdyup.ops.{CSRC.name}.library',)  # fails where mmdyup's C++ code was not built
+
+# How the import of a torchvision ends that was built for another build of PyTorch.
+MISFIT = 'operator torchvision::nms does not exist'
 
 # Cheap enough for every run: versions by their metadata, modules by their files.
 LOOK = """
@@ -92,7 +133,6 @@ print(json.dumps({
     'versions': {name: version(name) for name in sys.argv[1:]},
     'mmdyup': mmdyup and mmdyup.origin,
     'ops': bool(mmcv and mmcv.origin and list(pathlib.Path(mmcv.origin).parent.glob('_ext*'))),
-    'cpp': bool(mmdyup and list(pathlib.Path(mmdyup.origin).parent.glob('ops/cpp/_kernels*'))),
 }))
 """
 
@@ -123,12 +163,12 @@ class Environment:
 
     Args:
         folder: where it lies or will lie.
-        stack: 'openmmlab' or 'onedl'.
+        stack: which of STACKS.
     """
 
     def __init__(self, folder, stack):
         self.folder = Path(folder).resolve()
-        self.mminstall, self.mmcv = STACKS[stack][1:]
+        self.stack = STACKS[stack]
         self.python = self.folder / 'bin' / 'python'
         self.log = self.folder / 'mmdyup-setup.log'
         self.stamp = self.folder / 'mmdyup-setup.json'
@@ -143,7 +183,7 @@ class Environment:
         answer = ask(self.python, 'import sys; print(*sys.version_info[:2], sys.prefix)')
         major, minor, prefix = answer.split(' ', 2) if answer else (0, 0, '')
         return (
-            (int(major), int(minor)) in PYTHONS
+            (int(major), int(minor)) in self.stack.pythons
             and Path(prefix).resolve() == self.folder
             and (self.folder / 'bin' / 'activate').exists()
         )
@@ -159,19 +199,22 @@ class Environment:
             return False
         if stamp not in [self.content(cuda) for cuda in (True, wants_cuda())]:
             return False
-        lines = requirements('build.txt') + requirements(self.mminstall)
-        pins = dict(line.split('==') for line in lines if '==' in line)
+        pins = {**self.pins(self.stack.torch), **self.pins(self.stack.openmmlab)}
         found = json.loads(ask(self.python, LOOK, *pins) or '{}')
         origin = str(ROOT / 'mmdyup' / '__init__.py')
-        return found == {'versions': pins, 'mmdyup': origin, 'ops': True, 'cpp': True}
+        built = any(CSRC.glob('libmmdyup*.so'))
+        return built and found == {'versions': pins, 'mmdyup': origin, 'ops': True}
+
+    def pins(self, file):
+        """Name and version of what a file in requirements/ pins."""
+        return dict(line.split('==') for line in requirements(file) if '==' in line)
 
     def content(self, cuda):
         """What the stamp holds: changes with what is to be installed and where mmdyup lies."""
-        names = ('build.txt', self.mminstall, 'runtime.txt', 'tests.txt')
+        names = ('build.txt', self.stack.torch, self.stack.openmmlab, *OTHERS)
         files = [ROOT / 'requirements' / name for name in names]
         files += [ROOT / 'setup.py', ROOT / 'pyproject.toml']
-        cpp = ROOT / 'mmdyup' / 'ops' / 'cpp'
-        files += sorted([*cpp.glob('*.cpp'), *cpp.glob('*.h')])
+        files += sorted([*CSRC.glob('*.cpp'), *CSRC.glob('*.h')])
         content = [str(ROOT).encode(), *(file.read_bytes() for file in files)]
         return {'digest': hashlib.sha256(b'\0'.join(content)).hexdigest(), 'cuda': cuda}
 
@@ -202,8 +245,13 @@ class Environment:
         except OSError:
             pass  # a file system that knows no locks
 
-    def run(self, purpose, *command):
+    def run(self, purpose, *command, **variables):
         """Run a module of the environment's Python, its output going to the log.
+
+        Args:
+            purpose: what a failure is a failure of.
+            command: the module and its arguments.
+            variables: what its environment holds besides.
 
         Raises:
             SetupError: it failed; says why, or where the output is and how it ends.
@@ -223,7 +271,7 @@ class Environment:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=settings(TMPDIR=str(scratch), PATH=path, **self.cuda),
+                env=settings(TMPDIR=str(scratch), PATH=path, **self.cuda, **variables),
                 pass_fds=() if self.lock is None else (self.lock,),
                 cwd=self.folder,
             )
@@ -258,10 +306,11 @@ class Environment:
         last = '\n'.join(output.rstrip().splitlines()[-15:])
         return f'{purpose} failed; the whole output is in {self.log} and ends with\n{last}'
 
-    def install(self, purpose, *args):
+    def install(self, purpose, *args, **variables):
         """pip install; without build isolation, because mmcv's build must see the torch here."""
-        build = ROOT / 'requirements' / 'build.txt'
-        self.run(purpose, 'pip', 'install', '--no-build-isolation', '-c', build, *args)
+        files = [ROOT / 'requirements' / name for name in ('build.txt', self.stack.torch)]
+        limits = [part for file in files for part in ('-c', file)]
+        self.run(purpose, 'pip', 'install', '--no-build-isolation', *limits, *args, **variables)
 
     # --- The steps, in their order
 
@@ -308,10 +357,12 @@ class Environment:
             raise SetupError(
                 f'{self.folder} is no virtual environment: choose another place with --venv'
             )
-        if version and version not in PYTHONS:
+        if version and version not in self.stack.pythons:
             raise SetupError(
-                '{} is an environment of Python {}.{}, on which mmdyup does not run: remove it, or '
-                'choose another place with --venv'.format(self.folder, *version)
+                '{} is an environment of Python {}.{}, and this stack needs {}: remove it, or '
+                'choose another place with --venv'.format(
+                    self.folder, *version, name_versions(self.stack.pythons)
+                )
             )
 
     def drop_half_installed(self):
@@ -328,7 +379,17 @@ class Environment:
 
     def install_torch(self):
         self.announce('Installing PyTorch (2 GB to download; then about a minute)')
-        self.install('installing PyTorch', '-r', ROOT / 'requirements' / 'build.txt')
+        files = [ROOT / 'requirements' / name for name in ('build.txt', self.stack.torch)]
+        parts = [part for file in files for part in ('-r', file)]
+        self.install('installing PyTorch', *parts)
+        if self.imports('torchvision')['torchvision'].endswith(MISFIT):
+            say(
+                '      One of PyTorch and torchvision came as another build (of a --find-links or '
+                '--extra-index-url), and they do not fit: taking both from the package index'
+            )
+            # === takes this very version and none with a local part, such as 2.13.0+cpu
+            exact = [f'{name}==={pin}' for name, pin in self.pins(self.stack.torch).items()]
+            self.install('installing PyTorch', *exact)
 
     def choose_cuda(self):
         """Decide whether mmcv is compiled for CUDA, and with which toolkit."""
@@ -384,18 +445,26 @@ class Environment:
             f'Installing mmcv: compiled here, {self.compile_time()} (seconds if pip has it in its '
             'cache)'
         )
-        self.install('installing mmcv', '-v', self.mmcv_pin())
+        self.build_mmcv()
 
     def compile_time(self):
         return f'{"about 20" if self.cuda else "6 to 9"} minutes on two cores'
 
-    def mmcv_pin(self):
-        lines = requirements(self.mminstall)
-        return next(line for line in lines if line.startswith(f'{self.mmcv}=='))
+    def build_mmcv(self, *flags):
+        variables = {}
+        if self.stack.standard != Stack.standard:
+            script = self.folder / 'bin' / f'compiler-{self.stack.standard}'
+            compiler = os.environ.get('CXX') or 'c++'
+            text = COMPILER.format(compiler=compiler, standard=self.stack.standard)
+            script.write_text(text, encoding='utf-8')
+            script.chmod(0o755)
+            variables['CXX'] = str(script)
+        pin = f'{self.stack.mmcv}=={self.pins(self.stack.openmmlab)[self.stack.mmcv]}'
+        self.install('installing mmcv', '-v', *flags, pin, **variables)
 
     def install_rest(self):
         self.announce('Installing MMDetection, MMSegmentation and what they need (a minute)')
-        names = (self.mminstall, 'runtime.txt', 'tests.txt')
+        names = (self.stack.openmmlab, *OTHERS)
         files = [part for name in names for part in ('-r', ROOT / 'requirements' / name)]
         self.install('installing MMDetection and MMSegmentation', *files)
 
@@ -416,8 +485,7 @@ class Environment:
                 "      The mmcv from pip's cache was built for another PyTorch or without CUDA: "
                 f'compiling it anew, {self.compile_time()}'
             )
-            fresh = ('--no-cache-dir', '--force-reinstall', '--no-deps')
-            self.install('compiling mmcv', '-v', *fresh, self.mmcv_pin())
+            self.build_mmcv('--no-cache-dir', '--force-reinstall', '--no-deps')
             found = self.imports()
         for name in MODULES:
             if found[name] != 'ok':
@@ -428,10 +496,11 @@ class Environment:
         if not self.mmcv_fits(found):
             raise SetupError(f'mmcv was compiled without CUDA: see {self.log}')
 
-    def imports(self):
-        """'ok' or its error for each of MODULES, and under 'cuda' what mmcv was compiled for."""
+    def imports(self, *modules):
+        """'ok' or its error for each module, and under 'cuda' what mmcv was compiled for."""
+        modules = modules or MODULES
         result = subprocess.run(
-            [str(self.python), '-I', '-c', IMPORT, *MODULES],
+            [str(self.python), '-I', '-c', IMPORT, *modules],
             capture_output=True,
             text=True,
             env=settings(),
@@ -440,7 +509,7 @@ class Environment:
         with open(self.log, 'a', encoding='utf-8') as log:
             log.write(f'\n$ imports\n{result.stdout}{result.stderr}')
         told = dict(line.split(' ', 1) for line in result.stdout.splitlines() if ' ' in line)
-        return {name: told.get(name, 'Python crashed') for name in (*MODULES, 'cuda')}
+        return {name: told.get(name, 'Python crashed') for name in (*modules, 'cuda')}
 
     def mmcv_fits(self, found):
         return found['mmcv.ops'] == 'ok' and (not self.cuda or found['cuda'][0].isdigit())
@@ -459,20 +528,22 @@ class Environment:
 def main():
     parser = argparse.ArgumentParser(description='Make the environment in which mmdyup runs.')
     parser.add_argument('--stack', choices=STACKS, default='openmmlab', help='which packages')
-    parser.add_argument('--venv', type=Path, help='where to; .venv or .venv-onedl by default')
+    parser.add_argument('--venv', type=Path, help='where to; .venv or .venv-STACK by default')
     args = parser.parse_args()
-    environment = Environment(args.venv or ROOT / STACKS[args.stack][0], args.stack)
+    stack = STACKS[args.stack]
+    folder = '.venv' if args.stack == 'openmmlab' else f'.venv-{args.stack}'
+    environment = Environment(args.venv or ROOT / folder, args.stack)
     try:
         if os.name != 'posix':
             raise SetupError('mmdyup is set up on Linux or macOS: on Windows, take WSL')
         if environment.ready():
             say(f'mmdyup is set up in {environment.folder}')
             return 0
-        python = choose_python()
+        python = choose_python(stack.pythons)
         if python != sys.executable:
             os.execv(python, [python, __file__, *sys.argv[1:]])
         check_python()
-        check_compiler()
+        check_compiler(stack.standard)
         environment.hold()
         if not environment.ready():
             torch = environment.works() and environment.holds('torch')

@@ -13,7 +13,6 @@ import sys
 import sysconfig
 from pathlib import Path
 
-PYTHONS = ((3, 12), (3, 11), (3, 10))
 GB = 1e9
 
 
@@ -38,18 +37,28 @@ def python_version(python):
     return tuple(int(number) for number in answer.split()) if answer else None
 
 
-def choose_python():
-    """A Python that the packages support: the one running this, else the first found on PATH."""
-    if sys.version_info[:2] in PYTHONS:
+def name_versions(pythons):
+    """Such as 'Python 3.10, 3.11 or 3.12'."""
+    *others, last = ['{}.{}'.format(*version) for version in sorted(pythons)]
+    return f'Python {", ".join(others)} or {last}' if others else f'Python {last}'
+
+
+def choose_python(pythons):
+    """One of these Pythons: the one running this, else the first found on PATH or of pyenv."""
+    if sys.version_info[:2] in pythons:
         return sys.executable
-    for version in PYTHONS:
-        path = shutil.which('python{}.{}'.format(*version))
-        if path and python_version(path) == version:
-            return path
+    pyenv = Path(os.environ.get('PYENV_ROOT') or Path.home() / '.pyenv')
+    for version in pythons:
+        name = '{}.{}'.format(*version)
+        # pyenv's python3.x on PATH fails unless its user chose that version
+        found = [shutil.which(f'python{name}'), *pyenv.glob(f'versions/{name}.*/bin/python')]
+        for path in filter(None, found):
+            if python_version(path) == version:
+                return str(path)
     raise SetupError(
-        'mmdyup needs Python 3.10, 3.11 or 3.12, but {} is {}.{} and no other is on PATH: install '
-        'one, then name it as in `make PYTHON=/path/to/python3.11 setup`'.format(
-            sys.executable, *sys.version_info[:2]
+        'this stack needs {}, but {} is {}.{} and no other is on PATH: install one, then name it '
+        'as in `make PYTHON=/path/to/python{}.{} setup`'.format(
+            name_versions(pythons), sys.executable, *sys.version_info[:2], *pythons[0]
         )
     )
 
@@ -70,26 +79,31 @@ def check_python():
         ) from None
 
 
-def check_compiler():
-    """Raise unless a C++ compiler works and finds Python's headers."""
+def check_compiler(standard):
+    """Raise unless a C++ compiler works, knows the standard and finds Python's headers."""
     command = shlex.split(os.environ.get('CXX') or 'c++')
     remedy = 'install one (Debian, Ubuntu: apt install g++; macOS: xcode-select --install)'
     if not shutil.which(command[0]):
         raise SetupError(f'no C++ compiler: there is no {command[0]} on PATH; {remedy}')
-    if not compiles(command, '#include <vector>'):
+    if not compiles(command, '#include <vector>', 'c++17'):
         raise SetupError(f'the C++ compiler {command[0]} does not work; {remedy}')
-    if not compiles(command, '#include <Python.h>'):
+    if not compiles(command, '#include <vector>', standard):
+        raise SetupError(
+            f'the C++ compiler {command[0]} does not know {standard}, which the headers of this '
+            "stack's PyTorch ask for: install a newer one and name it in CXX"
+        )
+    if not compiles(command, '#include <Python.h>', standard):
         raise SetupError(
             'the headers of {} (Python.h) are missing: install them (Debian, Ubuntu: apt install '
             'python{}.{}-dev) and run again'.format(sys.executable, *sys.version_info[:2])
         )
 
 
-def compiles(command, source):
-    """Whether the compiler accepts this C++17 source, with Python's headers in reach."""
+def compiles(command, source, standard):
+    """Whether the compiler accepts this C++ source, with Python's headers in reach."""
     folders = {sysconfig.get_path('include'), sysconfig.get_path('platinclude')}
     result = subprocess.run(
-        [*command, '-std=c++17', *(f'-I{folder}' for folder in folders)]
+        [*command, f'-std={standard}', *(f'-I{folder}' for folder in folders)]
         + ['-fsyntax-only', '-x', 'c++', '-'],
         input=source + '\nint main() { return 0; }\n',
         capture_output=True,

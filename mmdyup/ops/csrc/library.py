@@ -5,7 +5,6 @@ one for processors with AVX2.
 """
 
 import ctypes
-from importlib.machinery import EXTENSION_SUFFIXES
 from math import ceil
 from pathlib import Path
 
@@ -84,11 +83,10 @@ def load(folder: Path) -> ctypes.CDLL:
     Raises:
         ImportError: There is none, or it was built of other sources.
     """
-    names = ['_kernels']
+    names = ['libmmdyup.so']
     if torch.backends.cpu.get_cpu_capability().startswith('AVX'):
-        names.insert(0, '_kernels_avx2')
-    paths = (folder / (name + suffix) for name in names for suffix in EXTENSION_SUFFIXES)
-    path = next((path for path in paths if path.exists()), None)
+        names.insert(0, 'libmmdyup_avx2.so')
+    path = next((folder / name for name in names if (folder / name).exists()), None)
     if path is None:
         raise ImportError(
             "mmdyup's C++ code is not built: install a C++ compiler, then mmdyup again."

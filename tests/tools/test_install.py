@@ -15,19 +15,18 @@ import venv
 from collections import namedtuple
 from pathlib import Path
 
+import install
+import install_checks
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+pytestmark = pytest.mark.slow
 
-sys.path.insert(0, str(ROOT / 'tools'))
-import install  # noqa: E402
-import install_checks  # noqa: E402
-
-sys.path.remove(str(ROOT / 'tools'))  # its test.py would hide Python's own
+ROOT = Path(__file__).resolve().parents[2]
+CSRC = install.CSRC.relative_to(ROOT)
 
 # `plan.json` beside it says how it is to behave; `calls.jsonl` keeps what it was asked.
 PIP = '''
-import json, os, pathlib, signal, sys, time
+import json, os, pathlib, shutil, signal, sys, time
 
 site = pathlib.Path(__file__).resolve().parent.parent
 plan = json.loads((site / 'plan.json').read_text())
@@ -35,7 +34,7 @@ args = sys.argv[1:]
 cuda = plan.get('torch_cuda', '13.0')
 major = cuda.split('.')[0]
 home = f'nvidia/cu{major}'
-kept = ('CUDA_HOME', 'LIBRARY_PATH', 'CXXFLAGS', 'PYTHONPATH')
+kept = ('CUDA_HOME', 'LIBRARY_PATH', 'CXX', 'CXXFLAGS', 'PYTHONPATH')
 call = {'args': args, 'env': {name: os.environ.get(name) for name in kept}}
 with open(site / 'calls.jsonl', 'a') as calls:
     calls.write(json.dumps(call) + '\\n')
@@ -56,6 +55,12 @@ class cuda: is_available = staticmethod(lambda: False)
 """
         stub('cuda-toolkit', f'{cuda}.2')
         put(f'{home}/lib/libcudart.so.{major}', '')
+    if name == 'torchvision':
+        code = """
+import pathlib
+if list(pathlib.Path(__file__).parents[1].glob('torch-*+cpu.dist-info')):
+    raise RuntimeError('operator torchvision::nms does not exist')
+"""
     if name == 'opencv-python' and plan.get('no_opengl'):
         code = "raise ImportError('libGL.so.1: cannot open shared object file')"
     if module == 'mmcv':
@@ -73,6 +78,8 @@ class cuda: is_available = staticmethod(lambda: False)
         put(f'{home}/bin/nvcc', f'#!/bin/sh\\necho release {cuda}, V{cuda}.88\\n')
         (site / home / 'bin' / 'nvcc').chmod(0o755)
     put(f'{module}/__init__.py', code)
+    for old in site.glob(f'{name.replace("-", "_")}-*.dist-info'):
+        shutil.rmtree(old)
     info = f'{name.replace("-", "_")}-{version}.dist-info'
     put(f'{info}/METADATA', f'Name: {name}\\nVersion: {version}\\n')
     if name == plan.get('die_within'):
@@ -96,21 +103,23 @@ for line in lines:
     if args[0] == 'uninstall':
         put('cv2/__init__.py', "raise ImportError('removed')")
     elif line and line[0] != '#':
-        name, _, version = line.partition('==')
+        name, _, version = line.replace('===', '== ').partition('==')
+        exact, version = version.startswith(' '), version.strip()
         if name == plan.get('fail_at'):
             sys.exit(plan['output'])
         for _ in range(600):
             if name == plan.get('wait_at') and not (site / 'go').exists():
                 time.sleep(0.1)
-        done = site / f'{name.replace("-", "_")}-{version}.dist-info' / 'METADATA'
-        if version and ('--force-reinstall' in args or not done.exists()):
-            stub(name, version)
+        builds = '' if exact else '*'
+        done = list(site.glob(f'{name.replace("-", "_")}-{version}{builds}.dist-info/METADATA'))
+        if version and ('--force-reinstall' in args or not done):
+            stub(name, version + ('+cpu' if name == plan.get('cpu') and not exact else ''))
 if editable:
     put('mmdyup.pth', editable)
-    cpp = pathlib.Path(editable, 'mmdyup', 'ops', 'cpp')
-    (cpp / 'library.py').write_text("raise ImportError('not built')" if plan.get('no_cpp') else '')
-    (cpp / '_kernels.so').touch()
-'''
+    csrc = pathlib.Path(editable, 'CSRC')
+    (csrc / 'library.py').write_text("raise ImportError('not built')" if plan.get('no_cpp') else '')
+    (csrc / 'libmmdyup.so').touch()
+'''.replace('CSRC', str(CSRC))
 
 Result = namedtuple('Result', 'status out err')
 
@@ -123,8 +132,8 @@ class Machine:
         self.venv = self.repo / '.venv'
         (self.repo / 'mmdyup').mkdir(parents=True)
         (self.repo / 'mmdyup' / '__init__.py').touch()
-        (self.repo / 'mmdyup' / 'ops' / 'cpp').mkdir(parents=True)
-        (self.repo / 'mmdyup' / 'ops' / 'cpp' / 'sums.cpp').touch()
+        (self.repo / CSRC).mkdir(parents=True)
+        (self.repo / CSRC / 'sums.cpp').touch()
         (self.repo / 'tools').mkdir()
         for name in ('install.py', 'install_checks.py'):
             shutil.copy(ROOT / 'tools' / name, self.repo / 'tools')
@@ -202,6 +211,7 @@ def test_installs_in_order_then_has_nothing_left_to_do(machine):
     assert order == sorted(order) and len(set(order)) == 4
     mmcv = calls[order[1]]
     assert '--no-build-isolation' in mmcv and '--no-cache-dir' not in mmcv
+    assert not any('===' in text for text in texts)
     assert '--no-deps' in calls[order[3]]
 
     again = machine.set_up()
@@ -216,12 +226,59 @@ def test_compiles_optimised_and_without_the_users_python_path(machine):
         assert call['env']['PYTHONPATH'] is None
 
 
-def test_other_stack_installs_its_own_packages(machine):
-    result = machine.set_up('--stack', 'onedl', '--venv', str(machine.venv))
+@pytest.mark.parametrize('stack', ['onedl', 'oldest'])
+def test_other_stacks_install_their_own_packages(machine, stack):
+    if sys.version_info[:2] not in install.STACKS[stack].pythons:
+        pytest.skip(f'the stack {stack} is not for this Python')
+    result = machine.set_up('--stack', stack, '--venv', str(machine.venv))
     assert result.status == 0, result.err
-    asked = ' '.join(word for call in machine.calls() for word in call['args'])
-    assert 'onedl-mmcv==' in asked and 'mminstall_onedl.txt' in asked
-    assert ' mmcv==' not in asked and 'mminstall.txt' not in asked
+    asked = {Path(word).name for call in machine.calls() for word in call['args']}
+    parts = {
+        'onedl': {'torch_2.13.txt', 'mminstall_onedl.txt', 'onedl-mmcv==2.3.6'},
+        'oldest': {'torch_2.1.txt', 'mminstall.txt', 'mmcv==2.1.0'},
+    }
+    own = parts.pop(stack)
+    assert own <= asked and asked.isdisjoint(*parts.values())
+
+
+@pytest.mark.parametrize('stack', install.STACKS)
+def test_stacks_pin_their_packages(tmp_path, stack):
+    environment = install.Environment(tmp_path, stack)
+    stack = environment.stack
+    assert {'torch', 'torchvision'} == set(environment.pins(stack.torch))
+    assert len(environment.pins(stack.openmmlab)) >= 4
+    assert stack.mmcv in environment.pins(stack.openmmlab)
+
+
+def test_the_standard_of_cpp_that_the_stack_needs_reaches_the_compiler(tmp_path, monkeypatch):
+    environment = install.Environment(tmp_path / 'a folder', 'newest')
+    (environment.folder / 'bin').mkdir(parents=True)
+    asked = []
+    monkeypatch.setattr(environment, 'run', lambda *_, **variables: asked.append(variables))
+    monkeypatch.setenv('CXX', 'echo the compiler')
+    environment.build_mmcv()
+    flags = ['-O3', '-std=c++17', '-DNAME="two  words"', '-c', 'file of mmcv.cpp', '-std=c++17']
+    told = subprocess.run([asked[0]['CXX'], *flags], capture_output=True, text=True).stdout
+    assert told == (
+        'the compiler -O3 -std=c++20 -DNAME="two  words" -c file of mmcv.cpp -std=c++20\n'
+    )
+
+
+def test_other_stacks_compile_with_the_users_compiler_as_it_is(machine):
+    machine.set_up(CXX='c++ -DMINE')
+    assert {call['env']['CXX'] for call in machine.calls()} == {'c++ -DMINE'}
+
+
+def test_torch_that_does_not_fit_torchvision_is_replaced_before_mmcv_is_compiled(machine):
+    machine.plan(cpu='torch')
+    result = machine.set_up()
+    assert result.status == 0, result.err
+    texts = [' '.join(call['args']) for call in machine.calls()]
+    assert [number for number, text in enumerate(texts) if 'torch===2.13.0' in text] == [1]
+    assert ' mmcv==2.1.0' in texts[2]
+    assert 'do not fit' in result.out
+    machine.set_up()
+    assert machine.calls() == []
 
 
 def test_runs_again_when_something_changed(machine):
@@ -232,8 +289,8 @@ def test_runs_again_when_something_changed(machine):
         ('repo/.venv/mmdyup-setup.json', '{'),
         ('site/mmdet-3.3.0.dist-info/METADATA', 'Name: mmdet\nVersion: 3.2.0\n'),
         ('site/mmcv/_ext.so', None),
-        ('repo/mmdyup/ops/cpp/sums.cpp', 'another'),
-        ('repo/mmdyup/ops/cpp/_kernels.so', None),
+        (f'repo/{CSRC}/sums.cpp', 'another'),
+        (f'repo/{CSRC}/libmmdyup.so', None),
     ):
         folder, _, name = name.partition('/')
         file = getattr(machine, folder) / name
@@ -305,7 +362,7 @@ def test_cpp_code_that_was_not_built_is_told(machine):
     machine.plan(no_cpp=True)
     result = machine.set_up()
     assert_one_sentence(result)
-    assert 'mmdyup.ops.cpp.library does not import' in result.err
+    assert '.library does not import' in result.err
 
 
 def test_without_opengl_the_headless_opencv_of_the_same_version_is_taken(machine):
@@ -370,6 +427,16 @@ def test_no_compiler_ends_before_anything_is_installed(machine, tmp_path, compil
     assert machine.calls() == []
 
 
+def test_a_compiler_that_is_too_old_for_the_stack(tmp_path, monkeypatch):
+    script = tmp_path / 'c++'
+    script.write_text('#!/bin/sh\ncase "$*" in *c++20*) exit 1;; esac\n')
+    script.chmod(0o755)
+    monkeypatch.setenv('CXX', str(script))
+    install_checks.check_compiler('c++17')
+    with pytest.raises(install_checks.SetupError, match=r'does not know c\+\+20'):
+        install_checks.check_compiler('c++20')
+
+
 def test_no_room_on_the_disk(monkeypatch, tmp_path):
     usage = namedtuple('usage', 'total used free')
     for free, fits in ((20e9, True), (1e9, False)):
@@ -391,15 +458,35 @@ def test_python_that_cannot_make_environments(monkeypatch):
 
 
 def test_unsupported_python_looks_for_another_that_works(monkeypatch, tmp_path):
+    def put(path, script):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f'#!/bin/sh\n{script}\n')
+        path.chmod(0o755)
+        return str(path)
+
+    def choose():
+        return install_checks.choose_python(((3, 12), (3, 11)))
+
     old = namedtuple('sys', 'version_info executable')((3, 9, 18), '/usr/bin/python3')
     monkeypatch.setattr(install_checks, 'sys', old)
     monkeypatch.setenv('PATH', str(tmp_path))
-    with pytest.raises(install_checks.SetupError, match='3.9'):
-        install_checks.choose_python()
-    for name, script in (('python3.12', 'exit 127'), ('python3.11', 'echo 3 11')):
-        (tmp_path / name).write_text(f'#!/bin/sh\n{script}\n')
-        (tmp_path / name).chmod(0o755)
-    assert install_checks.choose_python() == str(tmp_path / 'python3.11')
+    monkeypatch.setenv('PYENV_ROOT', str(tmp_path / 'pyenv'))
+    with pytest.raises(install_checks.SetupError, match=r'needs Python 3\.11 or 3\.12, .* is 3\.9'):
+        choose()
+    put(tmp_path / 'python3.12', 'exit 127')  # as pyenv's, where another version is chosen
+    eleven = put(tmp_path / 'python3.11', 'echo 3 11')
+    assert choose() == eleven
+    twelve = put(tmp_path / 'pyenv' / 'versions' / '3.12.1' / 'bin' / 'python', 'echo 3 12')
+    assert choose() == twelve
+
+
+def test_environment_of_a_python_that_the_stack_does_not_support(tmp_path, monkeypatch):
+    environment = install.Environment(tmp_path, 'newest')
+    environment.python.parent.mkdir(parents=True)
+    environment.python.write_text('#!/bin/sh\necho 3 9\n')
+    environment.python.chmod(0o755)
+    with pytest.raises(install_checks.SetupError, match=r'3\.9, .* needs Python 3\.12'):
+        environment.check_ours()
 
 
 def test_nvcc_without_a_gpu_means_a_cpu_build(machine, tmp_path):
