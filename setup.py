@@ -10,7 +10,7 @@ from setuptools import Extension, setup
 from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_ext import build_ext
 
-CSRC = 'mmdyup/ops/cpp'
+CSRC = 'mmdyup/ops/csrc'
 HERE = Path(__file__).resolve().parent
 
 # Apple's compiler comes without OpenMP, which makes threads.

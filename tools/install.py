@@ -37,7 +37,7 @@ from install_checks import (
 )
 
 ROOT = Path(__file__).resolve().parent.parent
-CSRC = ROOT / 'mmdyup' / 'ops' / 'cpp'
+CSRC = ROOT / 'mmdyup' / 'ops' / 'csrc'
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ one for processors with AVX2.
 """
 
 import ctypes
-from math import ceil
 from pathlib import Path
 
 import torch
@@ -14,67 +13,67 @@ from torch import Tensor
 from ..tensors import memory_format_of
 
 # as in interface.cpp
-_INTERFACE = 1
+_INTERFACE = 2
 
-# channels of a block, a tile of which stays in the first cache
-_BLOCK, _SMALLEST_BLOCK = 128, 16
+#: Channels of a block, a tile of which stays in the first cache.
+BLOCK = 128
+
+
+def _fields(*names: str) -> list[tuple[str, type]]:
+    return [(name, ctypes.c_int64) for name in names]
 
 
 class Map(ctypes.Structure):
-    """A map to be upsampled and how the work on it is divided; field by field as in blocks.h."""
+    """See maps.h."""
+
+    _fields_ = _fields(
+        'images',
+        'channels',
+        'height',
+        'width',
+        'groups',
+        'scale_factor',
+        'block',
+        'x_channels_last',
+        'y_channels_last',
+        'threads',
+    )
+
+
+class Reassembly(Map):
+    """See maps.h."""
+
+    _fields_ = _fields('kernel_size', 'kernels_channels_last')
+
+
+class Sampling(Map):
+    """See maps.h."""
 
     _fields_ = [
-        (name, ctypes.c_int64)
-        for name in (
-            'images',
-            'channels',
-            'height',
-            'width',
-            'groups',
-            'scale_factor',
-            'block',
-            'channels_last',
-            'threads',
-        )
+        ('offsets_step', 7 * ctypes.c_int64),
+        ('grad_offsets_step', 8 * ctypes.c_int64),
+        ('scale', ctypes.c_double),
     ]
 
-    @classmethod
-    def of(cls, x: Tensor, groups: int, scale_factor: int, **others) -> 'Map':
-        """For ``x``, (N, C, H, W); ``others`` are fields that a subclass adds."""
-        return cls(
-            *x.shape,
-            groups,
-            scale_factor,
-            _BLOCK,
-            memory_format_of(x) == torch.channels_last,
-            torch.get_num_threads(),
-            **others,
-        )
 
-    def divide_channels(self) -> None:
-        """Makes blocks smaller where threads, which divide them, would idle otherwise."""
-        while self.block > _SMALLEST_BLOCK and (
-            self.images * self.groups * self.blocks_of_group < self.threads
-        ):
-            self.block //= 2
-
-    @property
-    def blocks_of_group(self) -> int:
-        return ceil(self.channels // self.groups / self.block)
-
-
-def call(name: str, sizes: Map, *tensors: Tensor | None) -> None:
-    """Runs a function of the library, the one for the first tensor's dtype; None is null."""
-    dtype = str(tensors[0].dtype).removeprefix('torch.')
-    pointers = (
-        ctypes.c_void_p(None if tensor is None else tensor.data_ptr()) for tensor in tensors
-    )
-    getattr(_LIBRARY, f'mmdyup_{name}_{dtype}')(ctypes.byref(sizes), *pointers)
+# What each function takes beside the struct, all of it addresses.
+_FUNCTIONS = {
+    'reassemble': (Reassembly, 3),
+    'scores': (Reassembly, 3),
+    'spread': (Reassembly, 3),
+    'sample': (Sampling, 5),
+    'sample_backward': (Sampling, 7),
+}
 
 
 def make_ready(x: Tensor, dtype: torch.dtype) -> Tensor:
     """``x``, (N, C, H, W), in ``dtype`` and without gaps."""
     return x.to(dtype).contiguous(memory_format=memory_format_of(x))
+
+
+def room_for(result: Tensor, dtype: torch.dtype) -> Tensor:
+    """``result``, or a tensor like it in ``dtype``, in which a function computes."""
+    return result if result.dtype == dtype else torch.empty_like(result, dtype=dtype)
 
 
 def load(folder: Path) -> ctypes.CDLL:
@@ -92,11 +91,33 @@ def load(folder: Path) -> ctypes.CDLL:
             "mmdyup's C++ code is not built: install a C++ compiler, then mmdyup again."
         )
     library = ctypes.CDLL(str(path))
-    if library.mmdyup_interface() != _INTERFACE:
+    if not _fits(library):
         raise ImportError(
             "mmdyup's C++ code was built for another version of it: install mmdyup again."
         )
     return library
 
 
-_LIBRARY = load(Path(__file__).parent)
+def find_functions(library: ctypes.CDLL) -> dict[tuple[str, torch.dtype], ctypes._CFuncPtr]:
+    """The functions of ``library`` by name and dtype."""
+    functions = {}
+    for name, (struct, addresses) in _FUNCTIONS.items():
+        for dtype in (torch.float32, torch.float64):
+            function = getattr(library, f'mmdyup_{name}_{str(dtype).removeprefix("torch.")}')
+            function.argtypes = [ctypes.POINTER(struct), *addresses * [ctypes.c_void_p]]
+            function.restype = None
+            functions[name, dtype] = function
+    return functions
+
+
+def _fits(library: ctypes.CDLL) -> bool:
+    if library.mmdyup_interface() != _INTERFACE:
+        return False
+    size_of = library.mmdyup_size_of
+    size_of.argtypes, size_of.restype = [ctypes.c_int64], ctypes.c_int64
+    return all(
+        size_of(index) == ctypes.sizeof(struct) for index, struct in enumerate((Reassembly, Sampling))
+    )
+
+
+FUNCTIONS = find_functions(load(Path(__file__).parent))

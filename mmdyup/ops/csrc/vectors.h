@@ -3,13 +3,7 @@
 
 #include <cstdint>
 #include <cstring>
-
-// Before a loop that may be made of vectors though its pointers could overlap.
-#ifdef __clang__
-#define VECTORS _Pragma("clang loop vectorize(assume_safety)")
-#else
-#define VECTORS _Pragma("GCC ivdep")
-#endif
+#include <type_traits>
 
 namespace mmdyup {
 
@@ -19,6 +13,7 @@ template <class T, int64_t count> struct VectorOf {
 
 template <class T> constexpr int64_t LANES = 32 / sizeof(T);
 template <class T> using Vector = typename VectorOf<T, LANES<T>>::Type;
+template <class T> using Half = typename VectorOf<T, LANES<T> / 2>::Type;
 
 template <class T> inline Vector<T> load(const T* from) {
   Vector<T> vector;
@@ -26,20 +21,63 @@ template <class T> inline Vector<T> load(const T* from) {
   return vector;
 }
 
+// To be used more than once: GCC would read it from memory anew for each use.
+template <class T> inline Vector<T> load_to_register(const T* from) {
+  Vector<T> vector = load(from);
+#if defined(__AVX__) && !defined(__clang__)
+  asm("" : "+x"(vector));
+#endif
+  return vector;
+}
+
 template <class T> inline void store(T* to, Vector<T> vector) {
   std::memcpy(to, &vector, sizeof(vector));
 }
 
-template <class T> inline T sum(Vector<T> vector) {
-  T total = 0;
-  for (int64_t i = 0; i < LANES<T>; ++i) total += vector[i];
-  return total;
+// Has the processor fetch what it cannot foresee. GCC takes a function that does nothing else for
+// one without effect, and drops it.
+#define ALWAYS_INLINE __attribute__((always_inline)) inline
+template <class T> ALWAYS_INLINE void fetch(const T* at, int64_t values) {
+  constexpr int64_t CACHE_LINE = 64 / sizeof(T);
+  for (int64_t i = 0; i < values; i += CACHE_LINE) __builtin_prefetch(at + i);
 }
 
-// Has the processor fetch what it cannot foresee to be read next: so many values a few steps on.
-template <class T> inline void fetch_ahead(const T* at, int64_t step, int64_t values) {
-  constexpr int64_t STEPS = 6, CACHE_LINE = 64 / sizeof(T);
-  for (int64_t i = 0; i < values; i += CACHE_LINE) __builtin_prefetch(at + STEPS * step + i);
+// So many numbers of two vectors; those of the second count on from the first's.
+template <int... lanes, class V> inline V pick(V first, V second) {
+#ifdef __clang__
+  return __builtin_shufflevector(first, second, lanes...);
+#else
+  typedef std::conditional_t<sizeof(first[0]) == 4, int32_t, int64_t> Index;
+  return __builtin_shuffle(first, second,
+                           typename VectorOf<Index, sizeof...(lanes)>::Type{lanes...});
+#endif
+}
+
+template <class T> inline Half<T> add_halves(Vector<T> vector) {
+  Half<T> half[2];
+  std::memcpy(half, &vector, sizeof(vector));
+  return half[0] + half[1];
+}
+
+// The sums of four vectors, one after the other.
+inline void sum_four(const Vector<float>* vectors, float* sums) {
+  Vector<float> pair[2];
+  for (int i = 0; i < 2; ++i) {
+    const Vector<float> a = vectors[2 * i], b = vectors[2 * i + 1];
+    pair[i] = pick<0, 8, 1, 9, 4, 12, 5, 13>(a, b) + pick<2, 10, 3, 11, 6, 14, 7, 15>(a, b);
+  }
+  const Half<float> all = add_halves<float>(pick<0, 1, 8, 9, 4, 5, 12, 13>(pair[0], pair[1]) +
+                                            pick<2, 3, 10, 11, 6, 7, 14, 15>(pair[0], pair[1]));
+  std::memcpy(sums, &all, sizeof(all));
+}
+
+inline void sum_four(const Vector<double>* vectors, double* sums) {
+  for (int i = 0; i < 2; ++i) {
+    const Vector<double> a = vectors[2 * i], b = vectors[2 * i + 1];
+    const Half<double> pair =
+        add_halves<double>(pick<0, 4, 2, 6>(a, b) + pick<1, 5, 3, 7>(a, b));
+    std::memcpy(sums + 2 * i, &pair, sizeof(pair));
+  }
 }
 
 }  // namespace mmdyup

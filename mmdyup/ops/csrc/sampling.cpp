@@ -1,31 +1,41 @@
-// Bilinear samples around low-resolution cells: see mmdyup/ops/bilinear.py.
+// Bilinear samples around low-resolution cells: see mmdyup/ops/sampling/__init__.py.
 //
 // A sample is the weighted sum of four pixels, taken for a block of a group's channels at a time.
 // The channels of a pixel must lie side by side for it: a map that is not in channels-last is
 // copied into tables, one a block, whose rows are pixels, and results are transposed in tiles of a
 // few columns that stay in the first cache.
-#include "blocks.h"
-#include "transpose.h"
+#include "maps.h"
 
 #include <vector>
+
+// Before a loop that may be made of vectors though its pointers could overlap.
+#ifdef __clang__
+#define VECTORS _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define VECTORS _Pragma("GCC ivdep")
+#endif
 
 namespace mmdyup {
 namespace {
 
-// Field by field as in sample_cells.py.
-struct Sizes : Map {
-  int64_t offsets_step[7];       // of image, axis, group, place's row and column, row, column
-  int64_t grad_offsets_step[8];  // likewise, then of a group's block
-  double scale;                  // of the offsets
-};
+// How many columns ahead what will be read is fetched.
+constexpr int64_t AHEAD = 6;
 
 // Blocks `from` to `to` of an image, whose pixels are rows of a table, `step` values apart.
-template <class T> struct Part {
+template <class T> struct Source {
   int64_t image, from, to;
   const T* table;
   int64_t step;
   const T *offsets, *start;
 };
+
+// Where the channels of a block begin in a line of the result or its gradient, and how far it is from
+// there to the next column, or to the next channel.
+template <class T> Row<T> line_of(const Sampling& size, const Block& block, T* result,
+                                  int64_t image, int64_t line) {
+  return Row<T>(result, size.y_channels_last, size.channels, size.lines(), size.line(), image,
+                block.first, line);
+}
 
 // Where one group samples one line of the result.
 template <class T> struct Places {
@@ -42,7 +52,7 @@ template <class T> struct Room {
   std::vector<Places<T>> groups;
   std::vector<T> tile, nowhere;
 
-  explicit Room(const Sizes& size)
+  explicit Room(const Sampling& size)
       : groups(size.groups, Places<T>(size.line())), tile(TILE * size.block),
         nowhere(3 * size.block) {}
 };
@@ -58,7 +68,7 @@ template <class T> struct Weights {
 };
 
 template <class T>
-void find_places(const Sizes& size, const Part<T>& part, int64_t group, int64_t line,
+void find_places(const Sampling& size, const Source<T>& part, int64_t group, int64_t line,
                  Places<T>& places) {
   const int64_t s = size.scale_factor, row = line / s, i = line % s;
   const int64_t* step = size.offsets_step;
@@ -88,7 +98,7 @@ void find_places(const Sizes& size, const Part<T>& part, int64_t group, int64_t 
 
 // The lines of the result that belong to one row of cells.
 template <class T>
-void sample(const Sizes& size, const Part<T>& part, int64_t row, T* result, Room<T>& room) {
+void sample(const Sampling& size, const Source<T>& part, int64_t row, T* result, Room<T>& room) {
   const Block first(size, part.from), last(size, part.to - 1);
   for (int64_t line = row * size.scale_factor; line < (row + 1) * size.scale_factor; ++line) {
     for (int64_t group = first.group; group <= last.group; ++group)
@@ -98,9 +108,9 @@ void sample(const Sizes& size, const Part<T>& part, int64_t row, T* result, Room
       for (int64_t index = part.from; index < part.to; ++index) {
         const Block block(size, index);
         const Places<T>& places = room.groups[block.group];
-        const Line<T> out(size, block, result, part.image, line);
-        const int64_t step = size.channels_last ? out.column : block.channels;
-        T* y = size.channels_last ? out.at + begin * step : room.tile.data();
+        const Row<T> out = line_of(size, block, result, part.image, line);
+        const int64_t step = size.x_channels_last ? out.column : block.channels;
+        T* y = size.x_channels_last ? out.at + begin * step : room.tile.data();
         for (int64_t v = begin; v < begin + columns; ++v, y += step) {
           const T* nw = part.table + block.first - first.first + places.pixel[v];
           const T *ne = nw + places.right[v], *sw = nw + places.down[v], *se = sw + places.right[v];
@@ -109,7 +119,7 @@ void sample(const Sizes& size, const Part<T>& part, int64_t row, T* result, Room
           for (int64_t c = 0; c < block.channels; ++c)
             y[c] = weight.nw * nw[c] + weight.ne * ne[c] + weight.sw * sw[c] + weight.se * se[c];
         }
-        if (!size.channels_last)
+        if (!size.x_channels_last)
           transpose(room.tile.data(), step, out.at + begin, out.channel, columns, block.channels);
       }
     }
@@ -118,7 +128,7 @@ void sample(const Sizes& size, const Part<T>& part, int64_t row, T* result, Room
 
 // Adds to the gradient of the part's pixels, and writes that of its offsets.
 template <class T>
-void sample_backward(const Sizes& size, const Part<T>& part, const T* grad_result, T* grad_table,
+void sample_backward(const Sampling& size, const Source<T>& part, const T* grad_result, T* grad_table,
                      T* grad_offsets, Room<T>& room) {
   const int64_t s = size.scale_factor, *to = size.grad_offsets_step;
   const Block first(size, part.from), last(size, part.to - 1);
@@ -130,13 +140,13 @@ void sample_backward(const Sizes& size, const Part<T>& part, const T* grad_resul
       for (int64_t index = part.from; index < part.to; ++index) {
         const Block block(size, index);
         const Places<T>& places = room.groups[block.group];
-        const Line<const T> in(size, block, grad_result, part.image, line);
-        const int64_t step = size.channels_last ? in.column : block.channels;
-        const T* grad = size.channels_last ? in.at + begin * step : room.tile.data();
-        if (!size.channels_last)
+        const Row<const T> in = line_of(size, block, grad_result, part.image, line);
+        const int64_t step = size.x_channels_last ? in.column : block.channels;
+        const T* grad = size.x_channels_last ? in.at + begin * step : room.tile.data();
+        if (!size.x_channels_last)
           transpose(in.at + begin, in.channel, room.tile.data(), step, block.channels, columns);
         for (int64_t v = begin; v < begin + columns; ++v, grad += step) {
-          if (size.channels_last) fetch_ahead(grad, step, block.channels);
+          if (size.x_channels_last) fetch(grad + AHEAD * step, block.channels);
           const int64_t pixel = block.first - first.first + places.pixel[v];
           const int64_t right = places.right[v], down = places.down[v];
           const T* nw = part.table + pixel;
@@ -172,13 +182,13 @@ void sample_backward(const Sizes& size, const Part<T>& part, const T* grad_resul
 
 // `tables` has room for x, unless that is in channels-last.
 template <class T>
-void sample_all(const Sizes& size, const T* x, const T* offsets, const T* start, T* tables,
+void sample_all(const Sampling& size, const T* x, const T* offsets, const T* start, T* tables,
                 T* result) {
   const int64_t pixels = size.pixels(), image_values = size.channels * pixels;
-  const int64_t blocks = size.blocks(), parts = size.channels_last ? 1 : blocks;
+  const int64_t blocks = size.blocks(), parts = size.x_channels_last ? 1 : blocks;
 #pragma omp parallel num_threads(size.threads)
   {
-    if (!size.channels_last) {
+    if (!size.x_channels_last) {
 #pragma omp for
       for (int64_t unit = 0; unit < size.images * blocks * size.height; ++unit) {
         const int64_t row = unit % size.height, image = unit / size.height / blocks;
@@ -195,9 +205,9 @@ void sample_all(const Sizes& size, const T* x, const T* offsets, const T* start,
       const int64_t row = unit % size.height, image = unit / size.height / parts;
       const int64_t index = unit / size.height % parts;
       const Block block(size, index);
-      Part<T> part = {image, index, index + 1, tables + image * image_values + block.first * pixels,
+      Source<T> part = {image, index, index + 1, tables + image * image_values + block.first * pixels,
                       block.channels, offsets, start};
-      if (size.channels_last)
+      if (size.x_channels_last)
         part = {image, 0, blocks, x + image * image_values, size.channels, offsets, start};
       sample(size, part, row, result, room);
     }
@@ -206,12 +216,12 @@ void sample_all(const Sizes& size, const T* x, const T* offsets, const T* start,
 
 // `tables` has room for two of a block for each thread, unless maps are in channels-last.
 template <class T>
-void sample_all_backward(const Sizes& size, const T* grad_result, const T* x, const T* offsets,
+void sample_all_backward(const Sampling& size, const T* grad_result, const T* x, const T* offsets,
                          const T* start, T* tables, T* grad_x, T* grad_offsets) {
   const int64_t pixels = size.pixels(), blocks = size.blocks();
   // samples of one pixel must not meet in two threads: these share channels, not rows
   const int64_t sharers = (size.threads + size.images - 1) / size.images;
-  const int64_t parts = size.channels_last ? std::min(blocks, sharers) : blocks;
+  const int64_t parts = size.x_channels_last ? std::min(blocks, sharers) : blocks;
 #pragma omp parallel num_threads(size.threads)
   {
     Room<T> room(size);
@@ -223,17 +233,17 @@ void sample_all_backward(const Sizes& size, const T* grad_result, const T* x, co
       const int64_t from = index * blocks / parts, to = (index + 1) * blocks / parts;
       const Block first(size, from), last(size, to - 1);
       const int64_t channels = last.first + last.channels - first.first;
-      if (size.channels_last) {
+      if (size.x_channels_last) {
         const int64_t at = image * size.channels * pixels + first.first;
         for (int64_t pixel = 0; pixel < pixels; ++pixel)
           std::fill_n(grad_x + at + pixel * size.channels, channels, T(0));
-        const Part<T> part = {image, from, to, x + at, size.channels, offsets, start};
+        const Source<T> part = {image, from, to, x + at, size.channels, offsets, start};
         sample_backward(size, part, grad_result, grad_x + at, grad_offsets, room);
       } else {
         const int64_t at = (image * size.channels + first.first) * pixels;
         transpose(x + at, pixels, table, channels, channels, pixels);
         std::fill_n(grad_table, channels * pixels, T(0));
-        const Part<T> part = {image, from, to, table, channels, offsets, start};
+        const Source<T> part = {image, from, to, table, channels, offsets, start};
         sample_backward(size, part, grad_result, grad_table, grad_offsets, room);
         transpose(grad_table, channels, grad_x + at, pixels, pixels, channels);
       }
@@ -245,13 +255,13 @@ void sample_all_backward(const Sizes& size, const T* grad_result, const T* x, co
 }  // namespace mmdyup
 
 #define EXPORT(T, name)                                                                          \
-  extern "C" void mmdyup_sample_cells_##name(const mmdyup::Sizes* size, const T* x,              \
+  extern "C" void mmdyup_sample_##name(const mmdyup::Sampling* size, const T* x,              \
                                              const T* offsets, const T* start, T* tables,        \
                                              T* result) {                                        \
     mmdyup::sample_all(*size, x, offsets, start, tables, result);                                \
   }                                                                                              \
-  extern "C" void mmdyup_sample_cells_backward_##name(                                           \
-      const mmdyup::Sizes* size, const T* grad_result, const T* x, const T* offsets,             \
+  extern "C" void mmdyup_sample_backward_##name(                                           \
+      const mmdyup::Sampling* size, const T* grad_result, const T* x, const T* offsets,             \
       const T* start, T* tables, T* grad_x, T* grad_offsets) {                                   \
     mmdyup::sample_all_backward(*size, grad_result, x, offsets, start, tables, grad_x,           \
                                 grad_offsets);                                                   \
