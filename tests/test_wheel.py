@@ -15,9 +15,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from install_checks import SetupError, choose_python
 
 import mmdyup
+from install_checks import SetupError, choose_python
 
 pytestmark = pytest.mark.slow
 

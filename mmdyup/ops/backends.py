@@ -11,6 +11,7 @@ import importlib.util
 import os
 import subprocess
 import warnings
+from collections.abc import Callable
 from types import ModuleType
 
 import torch
@@ -44,6 +45,8 @@ try:
     HAS_CPP = True
 except (ImportError, OSError):  # not built, or for another machine
     HAS_CPP = False
+
+Results = Tensor | tuple[Tensor, ...]
 
 _WARNED: set[str] = set()
 # What Triton could not compile here.
@@ -98,18 +101,37 @@ def usable_backends(op: str) -> list[str]:
     return [backend for backend in BACKENDS[op] if backend not in missing]
 
 
-def run(package: str, primitive: str, backend: str, *args) -> Tensor | tuple[Tensor, ...]:
+def returns_results(function: Callable) -> Callable:
+    """Marks a backend's function that makes its results itself; the others fill room for them."""
+    function.returns_results = True
+    return function
+
+
+def run(
+    package: str,
+    primitive: str,
+    backend: str,
+    args: tuple,
+    make_room: Callable[[], Results],
+) -> Results:
     """Runs ``primitive`` as the file of ``backend`` in ``package`` defines it.
+
+    Args:
+        package: 'reassembly' or 'sampling'.
+        primitive: The function's name in that file.
+        backend: What :func:`choose_backend` returned.
+        args: What the function takes, but for the room that it fills.
+        make_room: Makes that room, a tensor for every result.
 
     Raises:
         RuntimeError: Triton, asked for by name, cannot compile it.
     """
     name, gives_way, _ = backend.partition(_OR_NATIVE)
     if name != 'triton':
-        return getattr(_module(package, name), primitive)(*args)
+        return _call(package, name, primitive, args, make_room)
     if not (gives_way and primitive in _FAILED):
         try:
-            return getattr(_module(package, name), primitive)(*args)
+            return _call(package, name, primitive, args, make_room)
         except Exception as error:
             if not _is_the_compilers(error):
                 raise
@@ -118,7 +140,7 @@ def run(package: str, primitive: str, backend: str, *args) -> Tensor | tuple[Ten
                 raise RuntimeError(f"{failure} Use backend='auto'.") from error
             _FAILED.add(primitive)
             warn_once(f"{failure} PyTorch's own operations run instead.")
-    return getattr(_module(package, 'native'), primitive)(*args)
+    return _call(package, 'native', primitive, args, make_room)
 
 
 def why_not(backend: str, x: Tensor) -> str:
@@ -185,6 +207,17 @@ def _can_be_timed(x: Tensor) -> bool:
     return x.numel() > 0 and not (
         is_traced() or x.is_cuda and torch.cuda.is_current_stream_capturing()
     )
+
+
+def _call(
+    package: str, name: str, primitive: str, args: tuple, make_room: Callable[[], Results]
+) -> Results:
+    function = getattr(_module(package, name), primitive)
+    if hasattr(function, 'returns_results'):
+        return function(*args)
+    room = make_room()
+    function(*args, *(room if isinstance(room, tuple) else (room,)))
+    return room
 
 
 @functools.cache

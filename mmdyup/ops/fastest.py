@@ -47,25 +47,24 @@ def choose_fastest(
 
 def _measure(op: str, function: Callable, maps: tuple[Tensor, ...], others: dict) -> str:
     maps = tuple(m.detach().clone().requires_grad_() for m in maps)
+    others = {key: z.clone() if isinstance(z, Tensor) else z for key, z in others.items()}
     names = [name for name in BACKENDS[op] if name != 'reference' and not why_not(name, maps[0])]
     expected = function(*maps, backend='native', **others).detach()
     times = {}
     for name in names:
+
+        def call(name=name):
+            return function(*maps, backend=name, **others)
+
         try:
-            error = _distance(function(*maps, backend=name, **others).detach(), expected)
+            error = _distance(call().detach(), expected)
+            if error > _ROUNDINGS:
+                raise ValueError(f'its result is {error:.0f} roundings away from the native one.')
+            times[name] = _seconds(call, maps)
         except (RuntimeError, ValueError) as reason:
             warnings.warn(
-                f'MMDYUP_BACKEND=fastest leaves {name} out for {op}: {reason}', stacklevel=2
+                f'MMDYUP_BACKEND=fastest leaves {name} out for {op}: {reason}', stacklevel=4
             )
-            continue
-        if error > _ROUNDINGS:
-            warnings.warn(
-                f'MMDYUP_BACKEND=fastest leaves {name} out for {op}: its result is {error:.0f} '
-                'roundings away from the native one.',
-                stacklevel=2,
-            )
-            continue
-        times[name] = _seconds(lambda name=name: function(*maps, backend=name, **others), maps)
     return min(times, key=times.get) if times else default_backend(op, maps[0])
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from . import backends
+from .backends import Results
 
 try:
     from torch.utils.flop_counter import register_flop_formula
@@ -24,7 +25,6 @@ _TAGS = ('pt2_compliant_tag', 'needs_fixed_stride_order')
 # Arguments that say what the result is and who makes it; a backend is not handed them.
 _ABOUT_RESULT = ('dtype', 'channels_last', 'backend')
 
-Results = Tensor | tuple[Tensor, ...]
 Gradient = Callable[..., tuple[Tensor | None, ...]]
 
 
@@ -41,7 +41,7 @@ def register(
         schema: Name, arguments and results in PyTorch's notation: tensors first, the backend last.
         package: The folder in which a backend's file has a function of the operator's name. The
             function takes the arguments, less those about the result, and then room for every
-            result, which it fills unless it returns others in their place.
+            result, which it fills, or it is marked by :func:`mmdyup.ops.backends.returns_results`.
         empty: That room, from all arguments. It stands for the results while a graph is recorded,
             and is the result where a batch is empty.
         gradient: ``gradient(grad, needed, *arguments)``, the gradients of the leading arguments
@@ -59,12 +59,9 @@ def register(
     handed = sum(argument.name not in _ABOUT_RESULT for argument in op._schema.arguments)
 
     def run(*args):
-        room = empty(*args)
         if not args[0].numel():
-            return room
-        results = room if isinstance(room, tuple) else (room,)
-        made = backends.run(package, name, args[-1], *args[:handed], *results)
-        return room if made is None else made
+            return empty(*args)
+        return backends.run(package, name, args[-1], args[:handed], lambda: empty(*args))
 
     _LIBRARY.impl(name, run, 'CompositeExplicitAutograd')
     _register_fake(name, empty)

@@ -5,8 +5,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch.autograd import gradcheck
+from torch.utils.flop_counter import FlopCounterMode
 
-from mmdyup.ops import blocks, carafe
+from mmdyup.ops import carafe, neighborhood_scores
+from mmdyup.ops.reassembly import native
 
 # n, c, h, w, groups, k, s
 CASES = [
@@ -54,11 +56,9 @@ def test_by_hand():
     torch.testing.assert_close(carafe(x, m)[0, 0, 2], torch.tensor([1.0, 1.0, 2.0, 2.0]))
 
 
-@pytest.mark.parametrize('block_bytes', [1, 600, 3000, 1 << 21])
-@pytest.mark.parametrize('small_product', [0, 1 << 30])
-def test_blocks_do_not_show(block_bytes, small_product, monkeypatch):
-    monkeypatch.setattr(blocks, '_BLOCK_BYTES', block_bytes)
-    monkeypatch.setattr(blocks, '_SMALL_PRODUCT', small_product)
+@pytest.mark.parametrize('block_bytes', [1, 60000, 1 << 21])
+def test_blocks_do_not_show(block_bytes, monkeypatch):
+    monkeypatch.setattr(native, '_CPU_BYTES', block_bytes)
     x, m = inputs(2, 4, 5, 7, 2, 5, 2, dtype=torch.float64, requires_grad=True)
     y = carafe(x, m, 2, backend='native')
     expected = carafe(x, m, 2, backend='reference')
@@ -210,8 +210,31 @@ def test_a_traced_graph_is_one_product_for_any_size(groups):
 
 def test_the_operator_is_registered_as_pytorch_asks(way):
     x, m = inputs(2, 4, 3, 5, 2, 3, 2, requires_grad=True)
-    op = {'cpp': 'reassemble_cpp', 'native': 'reassemble'}[way]
-    torch.library.opcheck(getattr(torch.ops.mmdyup, op).default, (x, m, 3, 2, 2))
+    y = torch.randn(2, 4, 6, 10, requires_grad=True)
+    about = (torch.float32, False, way)
+    for op, args in {
+        'reassemble': (x, m, 3, 2, 2, False, *about),
+        'scores': (x, y, 3, 2, 2, *about),
+        'spread': (m, y, 3, 2, 2, *about),
+    }.items():
+        torch.library.opcheck(getattr(torch.ops.mmdyup, op).default, args)
+
+
+@pytest.mark.slow
+def test_gradients_of_gradients(way):
+    """The three contractions are each other's gradients, to any order."""
+    x, m = inputs(1, 4, 2, 3, 2, 3, 2, dtype=torch.float64, requires_grad=True)
+    y = torch.randn(1, 4, 4, 6, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradgradcheck(lambda x, m: carafe(x, m, 2), (x, m))
+    assert torch.autograd.gradgradcheck(lambda x, m: carafe(x, m, 2, softmax=True), (x, m))
+    assert torch.autograd.gradgradcheck(lambda y, x: neighborhood_scores(y, x, 3), (y, x))
+
+
+def test_counters_of_operations_know_it(way):
+    x, m = inputs(1, 4, 2, 3, 2, 3, 2, requires_grad=True)
+    with FlopCounterMode(display=False) as counter:
+        carafe(x, m, 2).sum().backward()
+    assert counter.get_total_flops() == 3 * 2 * 9 * (4 * 4 * 6)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="mmcv's operator needs a CUDA device")
@@ -243,6 +266,7 @@ print((after - before) * 1024 - y.nbytes)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != 'linux', reason='peak memory is counted in kilobytes on Linux')
 def test_memory_beyond_input_and_output():
     run = subprocess.run([sys.executable, '-c', _PEAK], capture_output=True, text=True, check=True)

@@ -1,3 +1,4 @@
+import ctypes
 import shutil
 import subprocess
 import sys
@@ -10,12 +11,12 @@ from mmdyup.ops import backends, carafe, point_sample
 
 pytestmark = pytest.mark.skipif(not backends.HAS_CPP, reason="mmdyup's C++ code is not built")
 
-CAPABILITIES = {'AVX2': '_kernels_avx2', 'DEFAULT': '_kernels'}
+CAPABILITIES = {'AVX2': 'libmmdyup_avx2.so', 'DEFAULT': 'libmmdyup.so'}
 
 
 @pytest.fixture
 def library():
-    from mmdyup.ops.cpp import library
+    from mmdyup.ops.csrc import library
 
     return library
 
@@ -26,8 +27,9 @@ def test_the_library_of_every_processor(capability, library, monkeypatch):
         pytest.skip('this processor has no AVX2')
     monkeypatch.setattr(torch.backends.cpu, 'get_cpu_capability', lambda: capability)
     loaded = library.load(Path(library.__file__).parent)
-    assert Path(loaded._name).name.split('.')[0] == CAPABILITIES[capability]
-    monkeypatch.setattr(library, '_LIBRARY', loaded)
+    assert Path(loaded._name).name == CAPABILITIES[capability]
+    for key, function in library.find_functions(loaded).items():
+        monkeypatch.setitem(library.FUNCTIONS, key, function)
     x, m, o = torch.randn(2, 40, 5, 7), torch.randn(2, 50, 10, 14), torch.randn(2, 16, 5, 7)
     x.requires_grad_(), m.requires_grad_(), o.requires_grad_()
     for run, others in (
@@ -53,6 +55,16 @@ def test_a_library_that_is_missing_or_does_not_fit_is_not_used(library, tmp_path
         library.load(Path(library.__file__).parent)
 
 
+def test_a_library_whose_structs_differ_is_not_used(library, monkeypatch):
+    class Longer(library.Sampling):
+        _fields_ = [('more', ctypes.c_int64)]
+
+    monkeypatch.setattr(library, 'Sampling', Longer)
+    with pytest.raises(ImportError, match='built for another version'):
+        library.load(Path(library.__file__).parent)
+
+
+@pytest.mark.slow
 def test_without_the_library_the_native_way_runs(library, tmp_path):
     package = Path(library.__file__).parents[2]
     shutil.copytree(package, tmp_path / 'mmdyup', ignore=shutil.ignore_patterns('*.so'))

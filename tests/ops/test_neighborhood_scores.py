@@ -2,7 +2,8 @@ import pytest
 import torch
 from torch.autograd import gradcheck
 
-from mmdyup.ops import blocks, carafe, neighborhood_scores
+from mmdyup.ops import carafe, neighborhood_scores
+from mmdyup.ops.reassembly import native
 
 # n, d, h, w, k, s
 CASES = [
@@ -31,15 +32,14 @@ def check_against_plain_loops(query, key, k, s):
 
 
 @pytest.mark.parametrize('n, d, h, w, k, s', CASES)
-def test_native_equals_plain_loops_forward_and_backward(n, d, h, w, k, s, device):
+def test_equals_plain_loops_forward_and_backward(n, d, h, w, k, s, device, way):
     check_against_plain_loops(*inputs(n, d, h, w, s, device=device, **DOUBLE), k, s)
 
 
-@pytest.mark.parametrize('block_bytes', [1, 600, 1 << 21])
-@pytest.mark.parametrize('small', [0, 1 << 30])
-def test_blocks_do_not_show(block_bytes, small, monkeypatch):
-    monkeypatch.setattr(blocks, '_BLOCK_BYTES', block_bytes)
-    monkeypatch.setattr(blocks, '_SMALL_PRODUCT', small)
+@pytest.mark.parametrize('block_bytes', [1, 60000])
+def test_blocks_do_not_show(block_bytes, monkeypatch):
+    monkeypatch.setenv('MMDYUP_BACKEND', 'native')
+    monkeypatch.setattr(native, '_CPU_BYTES', block_bytes)
     check_against_plain_loops(*inputs(2, 4, 5, 6, 2, **DOUBLE), 5, 2)
 
 
@@ -129,9 +129,10 @@ def test_a_graph_that_leaves_python_gives_the_same_for_any_size(record):
     torch.testing.assert_close(graph(query, key), neighborhood_scores(query, key))
 
 
-def test_the_operator_is_registered_as_pytorch_asks():
+def test_the_operator_is_registered_as_pytorch_asks(way):
     query, key = inputs(2, 4, 3, 5, 2, requires_grad=True)
-    torch.library.opcheck(torch.ops.mmdyup.neighborhood_scores.default, (query, key, 3, 2))
+    args = (key, query, 3, 1, 2, torch.float32, True, way)
+    torch.library.opcheck(torch.ops.mmdyup.scores.default, args)
 
 
 @pytest.mark.parametrize(
@@ -142,7 +143,7 @@ def test_the_operator_is_registered_as_pytorch_asks():
         (ValueError, 'kernel_size must be odd', dict(kernel_size=4)),
         (ValueError, 'scale_factor must be at least 1', dict(scale_factor=0)),
         (ValueError, r'query must have the shape \(1, 4, 9, 9\)', dict(scale_factor=3)),
-        (ValueError, 'backend must be one of auto, native, reference', dict(backend='mmcv')),
+        (ValueError, 'backend must be one of auto, cpp, native, reference', dict(backend='mmcv')),
     ],
 )
 def test_errors_say_what_to_do(kind, match, change):

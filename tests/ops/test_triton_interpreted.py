@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 
+@pytest.mark.slow
 def test_the_kernels_in_the_interpreter():
     pytest.importorskip('triton')
     if os.environ.get('TRITON_INTERPRET') == '1':

@@ -15,14 +15,31 @@ from mmdyup.ops import (  # noqa: E402
     carafe,
     expand_and_reassemble,
     expand_kernels,
+    neighborhood_scores,
     point_sample,
 )
 from mmdyup.ops.backends import triton_is_interpreted  # noqa: E402
+from mmdyup.ops.triton_tools.launch import intercept_launches  # noqa: E402
+
+if not (triton_is_interpreted() or torch.cuda.is_available()):
+    pytest.skip('needs a CUDA device or the interpreter', allow_module_level=True)
 
 OPS = ['carafe', 'carafe_of_logits', 'point_sample', 'expand_and_reassemble']
-# what an operator is called in graphs, and in messages where it has another name there
-IN_GRAPHS = dict(carafe_of_logits='carafe', point_sample='sample_cells')
-IN_MESSAGES = dict(carafe_of_logits='carafe', point_sample='bilinear sampling')
+ALL = [*OPS, 'neighborhood_scores']
+# the operators that a call runs, forward and backward
+PRIMITIVES = dict(
+    carafe=['reassemble', 'spread', 'scores'],
+    carafe_of_logits=['reassemble', 'spread', 'scores'],
+    neighborhood_scores=['scores', 'spread', 'reassemble'],
+    point_sample=['sample', 'sample_backward'],
+    expand_and_reassemble=[
+        'expand_and_reassemble',
+        'sample',
+        'spread',
+        'scores',
+        'sample_backward',
+    ],
+)
 FORMATS = [torch.contiguous_format, torch.channels_last]
 
 
@@ -33,12 +50,9 @@ pytestmark = pytest.mark.filterwarnings('error:Triton cannot compile')
 @pytest.fixture(autouse=True)
 def runs(device, monkeypatch):
     from mmdyup.ops import backends
-    from mmdyup.ops.triton import fallback
 
     monkeypatch.setattr(backends, '_WARNED', set())
-    monkeypatch.setattr(fallback, '_failed', set())
-    if device == 'cpu' and not triton_is_interpreted():
-        pytest.skip('Triton is not interpreted')
+    monkeypatch.setattr(backends, '_FAILED', set())
     if triton_is_interpreted():
         # the interpreter otherwise checks every sum of integers, which takes most of its time
         from triton.runtime import interpreter
@@ -98,6 +112,9 @@ def make(op, n, c, h, w, groups, k, s, **options):
     if op.startswith('carafe'):
         run = partial(carafe, groups=groups, softmax=op == 'carafe_of_logits')
         others = [randn(n, groups * k * k, s * h, s * w)]
+    elif op == 'neighborhood_scores':
+        run = partial(neighborhood_scores, kernel_size=k)
+        x, others = randn(n, c, s * h, s * w), [x]
     elif op == 'point_sample':
         places = 2 * groups * s * s
         run = partial(point_sample, groups=groups, scale=0.3, start=randn(1, places, 1, 1))
@@ -135,6 +152,8 @@ def check_against_plain_loops(run, args):
         ('carafe_of_logits', (2, 4, 1, 3, 2, 3, 2), FORMATS[0]),
         ('carafe_of_logits', (1, 3, 1, 1, 1, 5, 3), FORMATS[1]),
         ('carafe_of_logits', (1, 2, 1, 2, 1, 7, 1), FORMATS[0]),
+        ('neighborhood_scores', (2, 4, 1, 3, 1, 3, 2), FORMATS[0]),
+        ('neighborhood_scores', (1, 3, 1, 2, 1, 5, 3), FORMATS[1]),
         ('point_sample', (2, 4, 2, 3, 2, None, 2), FORMATS[0]),
         ('point_sample', (1, 6, 1, 1, 3, None, 3), FORMATS[1]),
         ('point_sample', (1, 2, 1, 1, 1, None, 8), FORMATS[0]),
@@ -153,7 +172,7 @@ def test_equals_plain_loops_forward_and_backward(op, sizes, memory_format, devic
 @pytest.mark.parametrize('op', OPS)
 @pytest.mark.parametrize('memory_format', FORMATS)
 def test_neither_blocks_nor_wide_offsets_show(op, memory_format, device, monkeypatch):
-    from mmdyup.ops.triton import gather, launch
+    from mmdyup.ops.triton_tools import launch, spread
 
     for name, value in dict(
         _COLUMNS=(2,),
@@ -165,15 +184,15 @@ def test_neither_blocks_nor_wide_offsets_show(op, memory_format, device, monkeyp
         _WIDE=0,
     ).items():
         monkeypatch.setattr(launch, name, value)
-    monkeypatch.setattr(gather, '_ELEMENTS', {})
-    monkeypatch.setattr(gather, '_FEW_ELEMENTS', 4)
-    monkeypatch.setattr(gather, '_ROWS', 1)
+    monkeypatch.setattr(spread, '_ELEMENTS', {})
+    monkeypatch.setattr(spread, '_FEW_ELEMENTS', 4)
+    monkeypatch.setattr(spread, '_ROWS', 1)
     run, args = make(op, 1, 3, 2, 3, 1, 3, 2, dtype=torch.float64, device=device)
     check_against_plain_loops(run, in_format(args, memory_format))
 
 
 def test_programs_that_are_many_do_not_share_channels(device, monkeypatch):
-    from mmdyup.ops.triton import launch
+    from mmdyup.ops.triton_tools import launch
 
     monkeypatch.setattr(launch, '_MANY_PROGRAMS', 1)
     run, args = make('carafe', 1, 3, 1, 2, 1, 3, 2, dtype=torch.float64, device=device)
@@ -205,7 +224,7 @@ def test_dtype_and_memory_format_are_the_callers(op, dtype, memory_format, devic
 
 
 def test_half_precision_keeps_positions(device, monkeypatch):
-    from mmdyup.ops.triton import launch
+    from mmdyup.ops.triton_tools import launch
     from mmdyup.upsamplers.dysample import bilinear_start
 
     width = 4096
@@ -354,59 +373,77 @@ def test_a_compiled_graph_holds_one_operator_and_gives_the_same(op, device):
         for node in graph.graph.nodes
         if node.op == 'call_function'
     ]
-    assert sum(f'mmdyup.triton_{IN_GRAPHS.get(op, op)}' in call for call in calls) == 1
+    assert sum(call.startswith('mmdyup.') for call in calls) == 1
+    assert any(f'mmdyup.{PRIMITIVES[op][0]}.' in call for call in calls)
 
 
 @pytest.mark.parametrize('op', OPS)
 def test_registered_as_pytorch_asks(op, device):
-    run, args = make(op, 1, 2, 1, 2, 1, 1, 2, device=device)
-    run(*args, backend='triton')
+    _, args = make(op, 1, 2, 1, 2, 1, 1, 2, device=device)
     others = (1, 1, 2)  # kernel size, groups, ratio
     if op.startswith('carafe'):
-        others = (*others, op == 'carafe_of_logits')
+        others = (*others, op == 'carafe_of_logits', torch.float32, False)
     elif op == 'point_sample':
         args = (args[0], args[1].unflatten(1, (2, 1, 2, 2)))
         others = (torch.zeros(2, 1, 2, 2, device=device), 0.3)
     torch.library.opcheck(
-        getattr(torch.ops.mmdyup, f'triton_{IN_GRAPHS.get(op, op)}').default,
-        (*(t.detach().requires_grad_() for t in args), *others),
+        getattr(torch.ops.mmdyup, PRIMITIVES[op][0]).default,
+        (*(t.detach().requires_grad_() for t in args), *others, 'triton'),
     )
 
 
-@pytest.mark.parametrize('op', OPS)
-@pytest.mark.parametrize(
-    'error', [PTXASError('no such instruction.'), RuntimeError('Failed to find C compiler.')]
-)
-def test_where_kernels_do_not_compile_pytorch_runs_with_one_warning(op, error, device, monkeypatch):
-    from mmdyup.ops.triton import gather, grad_kernels, reassembly, sample_cells
+ERRORS = [PTXASError('no such instruction.'), RuntimeError('Failed to find C compiler.')]
 
+
+@pytest.mark.parametrize('op', ALL)
+@pytest.mark.parametrize('error', ERRORS)
+def test_what_the_variable_asks_for_gives_way_where_it_does_not_compile(
+    op, error, device, monkeypatch
+):
     calls = []
 
     def fail(*args, **constants):
         calls.append(args)
         raise error
 
-    for module in (gather, grad_kernels, reassembly, sample_cells):
-        monkeypatch.setattr(module, 'launch', fail)
+    monkeypatch.setenv('MMDYUP_BACKEND', 'triton')
     for memory_format in FORMATS:
-        run, args = make(op, 1, 4, 2, 3, 2, 3, 2, dtype=torch.float64, device=device)
-        with warnings.catch_warnings(record=True) as caught:
+        run, args = make(op, 1, 4, 2, 3, 1, 3, 2, dtype=torch.float64, device=device)
+        args = in_format(args, memory_format)
+        with warnings.catch_warnings(record=True) as caught, intercept_launches(fail):
             warnings.simplefilter('always')
-            check_against_plain_loops(run, in_format(args, memory_format))
+            y, expected = run(*args), run(*args, backend='reference')
+            torch.testing.assert_close(y, expected)
+            grad = torch.randn_like(y)
+            torch.testing.assert_close(
+                torch.autograd.grad(y, args, grad), torch.autograd.grad(expected, args, grad)
+            )
         said = [str(w.message) for w in caught if 'Triton cannot compile' in str(w.message)]
-        # of the forward and of the backward pass, the first time alone
-        assert len(said) == (2 if memory_format == FORMATS[0] else 0)
-        assert all(IN_MESSAGES.get(op, op) in text and str(error) in text for text in said)
-    assert len(calls) == 2
+        # each operator, the first time alone
+        names = PRIMITIVES[op] if memory_format == FORMATS[0] else []
+        assert [text.split()[3] for text in said] == names
+        assert all(str(error) in text and 'run instead' in text for text in said)
+    assert len(calls) == len(PRIMITIVES[op])
+
+
+@pytest.mark.parametrize('error', ERRORS)
+def test_what_is_asked_for_by_name_raises_where_it_does_not_compile(error, device):
+    def fail(*args, **constants):
+        raise error
+
+    run, args = make('carafe', 1, 2, 2, 2, 1, 3, 2, device=device)
+    with (
+        intercept_launches(fail),
+        pytest.raises(RuntimeError, match=r'Triton cannot compile reassemble here: .*auto'),
+    ):
+        run(*args, backend='triton')
 
 
 def test_an_error_that_is_not_the_compilers_is_not_hidden(device, monkeypatch):
-    from mmdyup.ops.triton import reassembly
-
     def fail(*args, **constants):
         raise RuntimeError('CUDA error: an illegal memory access was encountered')
 
-    monkeypatch.setattr(reassembly, 'launch', fail)
+    monkeypatch.setenv('MMDYUP_BACKEND', 'triton')
     run, args = make('carafe', 1, 2, 2, 2, 1, 3, 2, device=device)
-    with pytest.raises(RuntimeError, match='illegal memory access'):
-        run(*args, backend='triton')
+    with intercept_launches(fail), pytest.raises(RuntimeError, match='illegal memory access'):
+        run(*args)

@@ -1,7 +1,5 @@
 import pytest
 
-pytest.register_assert_rewrite('mmdyup.testing')
-
 
 @pytest.fixture
 def recorder():

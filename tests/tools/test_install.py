@@ -15,9 +15,10 @@ import venv
 from collections import namedtuple
 from pathlib import Path
 
+import pytest
+
 import install
 import install_checks
-import pytest
 
 pytestmark = pytest.mark.slow
 

@@ -1,8 +1,6 @@
 import pytest
 import torch
 
-pytest.register_assert_rewrite('mmdyup.testing')
-
 
 class Pyramid(torch.nn.Module):
     """Two levels of a picture, whose sizes are rounded up on their way down, and their merge."""

@@ -14,8 +14,9 @@ from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource, CompiledKernel
 from triton.runtime.jit import JITFunction, mangle_type
 
-from mmdyup.ops.triton import carafe, launch, sample_cells
-from mmdyup.ops.triton import expand_and_reassemble as dlu
+from mmdyup.ops.reassembly import triton as reassembly
+from mmdyup.ops.sampling import triton as sampling
+from mmdyup.ops.triton_tools import launch
 
 _INSTRUCTION = re.compile(r'/\*([0-9a-f]{4,})\*/\s+(?:@!?U?P\w+\s+)?([A-Z][\w.]*)\s*([^;]*);')
 
@@ -55,19 +56,19 @@ def run_kernels(
     k, s = kernel_size, scale_factor
 
     def empty(channels, h, w, dtype=dtype):
-        x = torch.empty((batch, channels, h, w), dtype=dtype, memory_format=memory_format)
-        return x.requires_grad_()
+        return torch.empty((batch, channels, h, w), dtype=dtype, memory_format=memory_format)
 
-    x, large = empty(c, h, w), empty(k * k, s * h, s * w)
+    x, large, y = empty(c, h, w), empty(k * k, s * h, s * w), empty(c, s * h, s * w)
+    reassembly.reassemble(x, large, k, 1, s, True, y)
+    reassembly.reassemble(x, large, k, 1, s, False, y)
+    reassembly.spread(large, y, k, 1, s, x)
+    reassembly.scores(x, y, k, 1, s, large)
+    small, pairs = empty(k * k, h, w), empty(2, s * h, s * w)
+    reassembly.expand_and_reassemble(x, small, pairs, k, 1, s, y)
     offsets = empty(8 * s * s, h, w, torch.float32).unflatten(1, (2, 4, s, s))
     start = torch.empty(2, 4, s, s)
-    carafe.carafe(x, large, k, 1, s, True)
-    for y in (
-        carafe.carafe(x, large, k, 1, s, False),
-        dlu.expand_and_reassemble(x, empty(k * k, h, w), empty(2, s * h, s * w), k, 1, s),
-        sample_cells.sample_cells(x, offsets, start, 0.25),
-    ):
-        y.backward(torch.empty_like(y))
+    sampling.sample(x, offsets, start, 0.25, y)
+    sampling.sample_backward(x, y, offsets, start, 0.25, x, torch.empty_like(offsets))
 
 
 def count(kernel: CompiledKernel) -> Count:

@@ -116,7 +116,8 @@ def _fits(library: ctypes.CDLL) -> bool:
     size_of = library.mmdyup_size_of
     size_of.argtypes, size_of.restype = [ctypes.c_int64], ctypes.c_int64
     return all(
-        size_of(index) == ctypes.sizeof(struct) for index, struct in enumerate((Reassembly, Sampling))
+        size_of(index) == ctypes.sizeof(struct)
+        for index, struct in enumerate((Reassembly, Sampling))
     )
 
 

@@ -14,7 +14,7 @@ from ..checks import (
     check_shape,
 )
 from ..fastest import choose_fastest
-from ..tensors import compute_dtype, is_channels_last, memory_format_of, softmax_kernels
+from ..tensors import is_channels_last, memory_format_of, softmax_kernels
 from . import mmcv, native
 from .contractions import reassemble, scores
 

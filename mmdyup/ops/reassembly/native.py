@@ -10,7 +10,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..tensors import compute_dtype, join_cells, softmax_kernels, split_cells, without_autocast
+from ..sampling import pairs_as_cells
+from ..sampling.native import sample
+from ..tensors import (
+    compute_dtype,
+    join_cells,
+    softmax_kernels,
+    split_cells,
+    without_autocast,
+)
 
 # Bytes of a block's windows: on the CPU what a core's cache holds, elsewhere as much as leaves a
 # few large operations.
@@ -79,6 +87,23 @@ def spread(
             for tap, pixels in enumerate(_taps(padded, k, block)):
                 pixels += windows[..., tap, :]
         x_.copy_(padded[:, r : r + h, r : r + w].permute(0, 3, 1, 2))
+
+
+@without_autocast
+def expand_and_reassemble(
+    x: Tensor,
+    kernels: Tensor,
+    offsets: Tensor,
+    kernel_size: int,
+    groups: int,
+    scale_factor: int,
+    y: Tensor,
+) -> None:
+    """See :func:`mmdyup.ops.expand_and_reassemble`."""
+    small = kernels.to(compute_dtype(x, kernels))
+    cells = pairs_as_cells(offsets, scale_factor, groups)
+    large = sample(small, cells, None, 1.0)
+    reassemble(x, large, kernel_size, groups, scale_factor, False, y)
 
 
 def multiply_windows(x: Tensor, kernels: Tensor, k: int, groups: int, s: int) -> Tensor:

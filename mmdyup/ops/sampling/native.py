@@ -4,30 +4,26 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..backends import returns_results
 from ..tensors import compute_dtype, join_cells, memory_format_of, without_autocast
 
 _BILINEAR, _BORDER = 0, 1
 
 
+@returns_results
 @without_autocast
-def sample(x: Tensor, offsets: Tensor, start: Tensor | None, scale: float, y: Tensor) -> Tensor:
+def sample(x: Tensor, offsets: Tensor, start: Tensor | None, scale: float) -> Tensor:
     """See :data:`mmdyup.ops.sampling.sample`."""
     maps, grid = _maps_and_grid(x, offsets, start, scale)
-    samples = F.grid_sample(
-        maps, grid, mode='bilinear', padding_mode='border', align_corners=False
-    )
-    return samples.reshape(y.shape).to(y.dtype, memory_format=memory_format_of(y))
+    samples = F.grid_sample(maps, grid, mode='bilinear', padding_mode='border', align_corners=False)
+    samples = samples.reshape(*x.shape[:2], *samples.shape[2:])
+    return samples.to(x.dtype, memory_format=memory_format_of(x))
 
 
+@returns_results
 @without_autocast
 def sample_backward(
-    x: Tensor,
-    grad_y: Tensor,
-    offsets: Tensor,
-    start: Tensor | None,
-    scale: float,
-    grad_x: Tensor,
-    grad_offsets: Tensor,
+    x: Tensor, grad_y: Tensor, offsets: Tensor, start: Tensor | None, scale: float
 ) -> tuple[Tensor, Tensor]:
     """See :data:`mmdyup.ops.sampling.sample_backward`."""
     maps, grid = _maps_and_grid(x, offsets, start, scale)
@@ -38,10 +34,11 @@ def sample_backward(
         grad_y, maps, grid, _BILINEAR, _BORDER, False, [True, True]
     )
     grad_grid = _as_cells(grad_grid.movedim(-1, 1), offsets)
+    grad_offsets = torch.empty_like(offsets)
     for axis, pixel in enumerate(_pixel(offsets)):
         grad_offsets[:, axis] = grad_grid[:, axis] * (scale * pixel)
     grad_maps = grad_maps.reshape(x.shape)
-    return grad_maps.to(x.dtype, memory_format=memory_format_of(grad_x)), grad_offsets
+    return grad_maps.to(x.dtype, memory_format=memory_format_of(x)), grad_offsets
 
 
 def sample_plainly(x: Tensor, offsets: Tensor, start: Tensor | None, scale: float) -> Tensor:

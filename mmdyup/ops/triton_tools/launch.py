@@ -10,7 +10,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from ..tensors import memory_format_of
+from ..tensors import is_channels_last
 
 # Threads of a program, Triton's own choice, and registers of each, by which three programs and more
 # share a multiprocessor.
@@ -159,10 +159,6 @@ def choose_numbers(dtype: torch.dtype, *tensors: Tensor) -> dict[str, tl.dtype]:
         for t in tensors
     )
     return dict(DTYPE=_DTYPES[dtype], INDEX=tl.int64 if extent >= _WIDE else tl.int32)
-
-
-def is_channels_last(x: Tensor) -> bool:
-    return memory_format_of(x) == torch.channels_last
 
 
 def alert_not_deterministic(what: str) -> None:

@@ -12,8 +12,9 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from ..tensors import is_channels_last
 from .index import distance, split_index, tile_axes
-from .launch import choose_numbers, choose_tile, is_channels_last, launch
+from .launch import choose_numbers, choose_tile, launch
 from .places import load_places, zero_tiles
 from .positions import find_corners, load_positions
 

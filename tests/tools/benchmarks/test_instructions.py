@@ -4,7 +4,7 @@ import pytest
 import torch
 
 pytest.importorskip('triton')
-from mmdyup.ops.triton.launch import intercept_launches, launch  # noqa: E402
+from mmdyup.ops.triton_tools.launch import intercept_launches, launch  # noqa: E402
 
 
 def test_launches_are_handed_on_and_nothing_runs():
