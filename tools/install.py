@@ -64,7 +64,7 @@ STACKS = {
     'oldest': Stack(((3, 10), (3, 11)), 'torch_2.1.txt'),
     'newest': Stack(((3, 12),), 'torch_2.14.txt', standard='c++20'),
     'onedl': Stack(
-        ((3, 12), (3, 11), (3, 10)), 'torch_2.13.txt', 'mminstall_onedl.txt', 'onedl-mmcv'
+        ((3, 12), (3, 11), (3, 10), (3, 13)), 'torch_2.13.txt', 'mminstall_onedl.txt', 'onedl-mmcv'
     ),
 }
 # A compiler that takes the C++ standard from here: mmcv's setup names C++17 after all other flags.
@@ -451,16 +451,24 @@ class Environment:
         return f'{"about 20" if self.cuda else "6 to 9"} minutes on two cores'
 
     def build_mmcv(self, *flags):
-        variables = {}
-        if self.stack.standard != Stack.standard:
-            script = self.folder / 'bin' / f'compiler-{self.stack.standard}'
-            compiler = os.environ.get('CXX') or 'c++'
-            text = COMPILER.format(compiler=compiler, standard=self.stack.standard)
+        pin = f'{self.stack.mmcv}=={self.pins(self.stack.openmmlab)[self.stack.mmcv]}'
+        self.install('installing mmcv', '-v', *flags, pin, **self.compilers())
+
+    def compilers(self):
+        """The variables that tell mmcv's build of the stack's C++ standard, if it is another."""
+        if self.stack.standard == Stack.standard:
+            return {}
+        programs = {'CXX': os.environ.get('CXX') or 'c++'}
+        if self.cuda:
+            programs['PYTORCH_NVCC'] = shlex.quote(f'{self.cuda["CUDA_HOME"]}/bin/nvcc')
+        scripts = {}
+        for name, program in programs.items():
+            script = self.folder / 'bin' / f'{name.lower()}-{self.stack.standard}'
+            text = COMPILER.format(compiler=program, standard=self.stack.standard)
             script.write_text(text, encoding='utf-8')
             script.chmod(0o755)
-            variables['CXX'] = str(script)
-        pin = f'{self.stack.mmcv}=={self.pins(self.stack.openmmlab)[self.stack.mmcv]}'
-        self.install('installing mmcv', '-v', *flags, pin, **variables)
+            scripts[name] = str(script)
+        return scripts
 
     def install_rest(self):
         self.announce('Installing MMDetection, MMSegmentation and what they need (a minute)')

@@ -258,11 +258,16 @@ def test_the_standard_of_cpp_that_the_stack_needs_reaches_the_compiler(tmp_path,
     monkeypatch.setattr(environment, 'run', lambda *_, **variables: asked.append(variables))
     monkeypatch.setenv('CXX', 'echo the compiler')
     environment.build_mmcv()
+    assert 'PYTORCH_NVCC' not in asked[0]
     flags = ['-O3', '-std=c++17', '-DNAME="two  words"', '-c', 'file of mmcv.cpp', '-std=c++17']
     told = subprocess.run([asked[0]['CXX'], *flags], capture_output=True, text=True).stdout
     assert told == (
         'the compiler -O3 -std=c++20 -DNAME="two  words" -c file of mmcv.cpp -std=c++20\n'
     )
+    environment.cuda = {'CUDA_HOME': nvcc_home(tmp_path / 'cuda', '13.0')}
+    environment.build_mmcv()
+    told = subprocess.run([asked[1]['PYTORCH_NVCC'], '--version'], capture_output=True, text=True)
+    assert told.stdout == 'release 13.0, V13.0.1\n'
 
 
 def test_other_stacks_compile_with_the_users_compiler_as_it_is(machine):
