@@ -56,10 +56,10 @@ def check_divides(name: str, value: int, channels: int) -> None:
         raise ValueError(f'{name}={value} must divide the {channels} channels evenly.')
 
 
-def check_same_device(x: Tensor, **others: Tensor) -> None:
-    """Raises where one of ``others`` lies on another device than ``x``."""
+def check_same_device(x: Tensor, **others: Tensor | None) -> None:
+    """Raises where one of ``others``, if it is there, lies on another device than ``x``."""
     for name, other in others.items():
-        if other.device != x.device:
+        if other is not None and other.device != x.device:
             raise ValueError(
                 f'{name} is on {other.device}, but the feature is on {x.device}; '
                 'move them to the same device.'

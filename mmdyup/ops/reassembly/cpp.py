@@ -48,21 +48,21 @@ def _run(
     wanted: int,
 ) -> None:
     """Makes the map ``wanted`` of x, y and the kernels from the two that are ``given``."""
-    inputs = [make_ready(maps[i], dtype) for i in given]
+    x, y, kernels = maps
+    first, second = given
+    inputs = make_ready(maps[first], dtype), make_ready(maps[second], dtype)
     result = room_for(maps[wanted], dtype)
-    last = [is_channels_last(z) for z in maps]
     size = Reassembly(
-        *maps[0].shape,
+        *x.shape,
         groups,
         scale_factor,
         BLOCK,
-        last[0],
-        last[1],
+        is_channels_last(x),
+        is_channels_last(y),
         torch.get_num_threads(),
         kernel_size,
-        last[2],
+        is_channels_last(kernels),
     )
-    addresses = (z.data_ptr() for z in (*inputs, result))
-    FUNCTIONS[name, dtype](size, *addresses)
+    FUNCTIONS[name, dtype](size, *[z.data_ptr() for z in (*inputs, result)])
     if result is not maps[wanted]:
         maps[wanted].copy_(result)

@@ -66,11 +66,10 @@ def point_sample(
     channels = 2 * groups * scale_factor**2
     why = '2 coordinates · groups · scale_factor² channels at the size of x'
     check_shape('offsets', offsets, (n, channels, h, w), why)
-    check_same_device(x, offsets=offsets)
     check_number('scale', scale)
     if start is not None:
         check_shape('start', start, (1, channels, 1, 1), 'as the channels of offsets')
-        check_same_device(x, start=start)
+    check_same_device(x, offsets=offsets, start=start)
     run = choose_backend('point_sample', backend, x)
     if run == 'fastest':
         sizes = dict(scale_factor=scale_factor, groups=groups, scale=scale)

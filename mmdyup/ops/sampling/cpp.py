@@ -68,4 +68,4 @@ def _make_ready(
 
 
 def _call(name: str, dtype: torch.dtype, size: Sampling, *tensors: Tensor | None) -> None:
-    FUNCTIONS[name, dtype](size, *(None if z is None else z.data_ptr() for z in tensors))
+    FUNCTIONS[name, dtype](size, *[None if z is None else z.data_ptr() for z in tensors])
