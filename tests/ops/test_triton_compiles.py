@@ -47,6 +47,7 @@ def test_every_kernel_compiles_to_as_little_as_it_should(
             assert sum(n for kind, n in found.loop.items() if kind.startswith('LDG')) == k**2
             # two places of a row, or eight channels, in one access
             assert f'st.global.{access}' in kernel.asm['ptx']
-        if found.kernel in ('reassemble_kernel', 'sample_kernel'):
+        forward = found.kernel in ('reassemble_kernel', 'sample_kernel')
+        if forward and memory_format == torch.contiguous_format:
             # nothing goes from thread to thread
-            assert kernel.metadata.shared == 0
+            assert not found.loop.keys() & {'LDS', 'STS', 'BAR'}
