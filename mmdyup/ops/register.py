@@ -64,7 +64,7 @@ def register(
         return backends.run(package, name, args[-1], args[:handed], lambda: empty(*args))
 
     _LIBRARY.impl(name, run, 'CompositeExplicitAutograd')
-    _register_fake(name, empty)
+    _LIBRARY.impl(name, empty, 'Meta')  # which fake tensors of a recorded graph have too
     _LIBRARY.impl(name, _with_gradient(op, gradient), 'Autograd')
     if register_flop_formula:
         register_flop_formula(op.overloadpacket, get_raw=True)(
@@ -77,11 +77,6 @@ def _define(schema: str) -> None:
     tags = [getattr(torch.Tag, tag) for tag in _TAGS if hasattr(torch.Tag, tag)]
     takes_tags = 'tags' in inspect.signature(_LIBRARY.define).parameters
     _LIBRARY.define(schema, **(dict(tags=tags) if takes_tags else {}))
-
-
-def _register_fake(name: str, empty: Callable) -> None:
-    register_fake = getattr(torch.library, 'register_fake', None) or torch.library.impl_abstract
-    register_fake(f'mmdyup::{name}')(empty)
 
 
 def _with_gradient(op: Callable, gradient: Gradient | str) -> Callable:
