@@ -58,3 +58,8 @@ def test_parameters_of_the_upsamplers(readme):
         cfg = eval(f'dict({arguments})')
         parameters = build_upsampler(cfg, 256).parameters()
         assert sum(p.numel() for p in parameters) == int(count.replace(',', '')), arguments
+
+
+def test_contributing_shows_the_example_that_is_tested():
+    example = (ROOT / 'tests/upsamplers/example.py').read_text(encoding='utf-8')
+    assert f'```python\n{example}```' in text('CONTRIBUTING.md')

@@ -1,4 +1,21 @@
-"""Functions on tensors; no modules, no registry, no config."""
+"""Functions on tensors; no modules, no registry, no config.
+
+Their words, for the ratio s = 2 and kernels of k = 3::
+
+    x, (N, C, H, W)                     y, (N, C, sH, sW)
+
+    ┌───┬───┬───┐                       ┌─┬─┬─┬─┬─┬─┐
+    │   │   │   │  a pixel and its      │ │ │ │ │ │ │  a line: one row of y
+    ├───┼───┼───┤  window: the k×k      ├─┼─┼─┼─┼─┼─┤
+    │   │ p │   │  pixels around it,    │ │ │0│1│ │ │  the cell of p: its s×s
+    ├───┼───┼───┤  each met by a tap    │ │ │2│3│ │ │  places, i·s + j
+    │   │   │   │  a·k + b              ├─┼─┼─┼─┼─┼─┤
+    └───┴───┴───┘                       └─┴─┴─┴─┴─┴─┘
+
+A kernel has a number for every tap; a group of channels shares its kernels or offsets. A block is
+what is worked on at a time. :mod:`mmdyup.ops.reassembly.contractions` defines ``reassemble``,
+``scores`` and ``spread``, :data:`mmdyup.ops.sampling.sample` says what a sample is.
+"""
 
 from .expand_and_reassemble import expand_and_reassemble
 from .reassembly import carafe, neighborhood_scores
