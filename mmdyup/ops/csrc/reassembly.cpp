@@ -46,7 +46,7 @@ public:
       std::fill(to.at, to.from(margin).at, T(0));
       std::fill(to.from(width - margin).at, to.from(width).at, T(0));
       const Block block(size, index);
-      row_of(x, block, row).read(0, size.width, block.channels, to.from(margin));
+      row_of(x, block, row).read_vectors(0, size.width, block.channels, to.from(margin));
     }
   }
 
@@ -247,7 +247,7 @@ public:
     const Row<const T> row = row_of_y(all, spot);
     const int64_t begin = spot.cell * size.scale_factor, count = spot.cells * size.scale_factor;
     if (row.is_vectors(channels)) return row.columns(begin);
-    row.read(begin, count, channels, y.columns());
+    row.read_vectors(begin, count, channels, y.columns());
     return {y.columns().at, y.columns().step};
   }
 
@@ -268,7 +268,7 @@ void reassemble(const Reassembly& size, const T* x, const T* kernels, T* y) {
     for (int64_t row = from; row < to; ++row) {
       window.read(x, row + r);
       const Taps taps = window.taps(row, 0, k);
-      Columns<const T> weights;
+      Columns<const T> weights = {};
       each_spot(size, part, row, [&](const Spot& spot, const Block& block, const Spot& next) {
         if (spot.index == part.from || block.number == 0)
           weights = tiles.read_kernels(kernels, spot, block.group);
@@ -332,7 +332,7 @@ void spread(const Reassembly& size, const T* kernels, const T* y, T* x) {
       if (row >= 0 && row < size.height) {
         const Taps taps = window.taps(row, std::max<int64_t>(0, from - row + r),
                                       std::min(k, to - row + r));
-        Columns<const T> weights;
+        Columns<const T> weights = {};
         each_spot(size, part, row, [&](const Spot& spot, const Block& block, const Spot& next) {
           if (spot.index == part.from || block.number == 0)
             weights = tiles.read_kernels(kernels, spot, block.group);
