@@ -66,12 +66,15 @@ _FUNCTIONS = {
 
 def widest(*tensors: Tensor) -> torch.dtype:
     """The dtype to compute in, float32 or float64."""
-    return torch.float64 if any(x.dtype is torch.float64 for x in tensors) else torch.float32
+    for x in tensors:
+        if x.dtype is torch.float64:
+            return torch.float64
+    return torch.float32
 
 
 def make_ready(x: Tensor, dtype: torch.dtype) -> Tensor:
     """``x``, (N, C, H, W), in ``dtype`` and without gaps: in channels-last, or contiguous."""
-    if x.dtype is not dtype:
+    if x.dtype is not dtype:  # asking takes a tenth of the time that to() takes to return x
         x = x.to(dtype)
     if x.is_contiguous() or x.is_contiguous(memory_format=torch.channels_last):
         return x

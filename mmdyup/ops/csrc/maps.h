@@ -152,11 +152,10 @@ template <class T> struct Row {
 };
 
 // Calls work(part, from, to) for rows `from` to `to` of every part's rows, each thread with as many
-// rows as the others. A little work is done without threads, which would take longer to begin.
-template <class Work>
-void divide(const Map& map, int64_t parts, int64_t rows, bool is_little, Work work) {
+// rows as the others.
+template <class Work> void divide(const Map& map, int64_t parts, int64_t rows, Work work) {
   const int64_t total = parts * rows;
-#pragma omp parallel num_threads(map.threads) if (!is_little)
+#pragma omp parallel num_threads(map.threads)
   {
     const int64_t thread = omp_get_thread_num(), threads = omp_get_num_threads();
     const int64_t end = total * (thread + 1) / threads;

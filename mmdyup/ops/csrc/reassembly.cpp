@@ -10,13 +10,6 @@
 namespace mmdyup {
 namespace {
 
-// Fewer multiply-adds than this take no longer than threads take to begin.
-constexpr int64_t LITTLE = 1 << 18;
-
-bool is_little(const Reassembly& size) {
-  return size.images * size.channels * size.positions() * size.taps() < LITTLE;
-}
-
 // What a cell meets: rows `from` to `to` of its taps, and where the pixels of each row begin.
 struct Taps {
   const int64_t* starts;
@@ -259,7 +252,7 @@ template <class T>
 void reassemble(const Reassembly& size, const T* x, const T* kernels, T* y) {
   const int64_t s = size.scale_factor, k = size.kernel_size, r = k / 2;
   const int64_t parts = size.y_channels_last ? 1 : size.blocks();
-  divide(size, size.images * parts, size.height, is_little(size),
+  divide(size, size.images * parts, size.height,
          [&](int64_t index, int64_t from, int64_t to) {
     const Part part(size, parts, index);
     const Tiles<T> tiles(size, part);
@@ -290,7 +283,7 @@ void reassemble(const Reassembly& size, const T* x, const T* kernels, T* y) {
 
 template <class T> void scores(const Reassembly& size, const T* x, const T* y, T* kernels) {
   const int64_t s = size.scale_factor, k = size.kernel_size, r = k / 2;
-  divide(size, size.images * size.groups, size.height, is_little(size),
+  divide(size, size.images * size.groups, size.height,
          [&](int64_t index, int64_t from, int64_t to) {
     const Part part(size, size.groups, index);
     const Tiles<T> tiles(size, part);
@@ -322,7 +315,7 @@ template <class T>
 void spread(const Reassembly& size, const T* kernels, const T* y, T* x) {
   const int64_t k = size.kernel_size, r = k / 2;
   const int64_t parts = size.y_channels_last ? 1 : size.blocks();
-  divide(size, size.images * parts, size.height, is_little(size),
+  divide(size, size.images * parts, size.height,
          [&](int64_t index, int64_t from, int64_t to) {
     const Part part(size, parts, index);
     const Tiles<T> tiles(size, part);

@@ -9,15 +9,8 @@
 namespace mmdyup {
 namespace {
 
-// Fewer values of y than this take no longer than threads take to begin.
-constexpr int64_t LITTLE = 1 << 14;
-
 // How many columns ahead of the work the processor fetches what lies side by side.
 constexpr int64_t AHEAD = 4;
-
-bool is_little(const Sampling& size) {
-  return size.images * size.channels * size.positions() < LITTLE;
-}
 
 // Where one group samples the columns of a tile, which are ordered by place, then cell.
 template <class T> struct Samples {
@@ -211,9 +204,8 @@ template <class T>
 void sample_all(const Sampling& size, const T* x, const T* offsets, const T* start, T* tables,
                 T* y) {
   const int64_t s = size.scale_factor, image_values = size.channels * size.pixels();
-  const bool little = is_little(size);
   if (!size.x_channels_last)
-    divide(size, size.images * size.blocks(), size.height, little,
+    divide(size, size.images * size.blocks(), size.height,
            [&](int64_t unit, int64_t from, int64_t to) {
       const int64_t image = unit / size.blocks();
       const Block block(size, unit % size.blocks());
@@ -224,7 +216,7 @@ void sample_all(const Sampling& size, const T* x, const T* offsets, const T* sta
             .read(0, size.width, block.channels, table.from(row * size.width));
     });
   const int64_t parts = size.y_channels_last ? 1 : size.blocks();
-  divide(size, size.images * parts, size.height, little,
+  divide(size, size.images * parts, size.height,
          [&](int64_t unit, int64_t from, int64_t to) {
     const Part part(size, parts, unit);
     const SamplesOfGroups<T> samples(size);
@@ -265,7 +257,7 @@ void sample_all_backward(const Sampling& size, const T* x, const T* grad_y, cons
   // samples of one pixel must not meet in two threads: these share channels, not rows
   const int64_t sharers = (size.threads + size.images - 1) / size.images;
   const int64_t parts = size.x_channels_last ? std::min(blocks, sharers) : blocks;
-  divide(size, size.images * parts, 1, is_little(size), [&](int64_t unit, int64_t, int64_t) {
+  divide(size, size.images * parts, 1, [&](int64_t unit, int64_t, int64_t) {
     const Part part(size, parts, unit);
     T* table = tables + 2 * omp_get_thread_num() * pixels * size.block;
     T* grad_table = table + pixels * size.block;

@@ -7,6 +7,9 @@ from torch import Tensor
 
 from ..csrc.library import BLOCK, FUNCTIONS, Reassembly, make_ready, room_for, widest
 
+# Fewer multiply-adds take no longer than threads take to begin.
+_LITTLE = 1 << 18
+
 
 def reassemble(
     x: Tensor,
@@ -53,30 +56,20 @@ def spread(
 def _size(
     x: Tensor, y: Tensor, kernels: Tensor, kernel_size: int, groups: int, scale_factor: int
 ) -> Reassembly:
-    last = not x.is_contiguous(), not y.is_contiguous(), not kernels.is_contiguous()
-    return _known_size(x.shape, kernel_size, groups, scale_factor, *last, torch.get_num_threads())
+    threads = torch.get_num_threads() if y.numel() * kernel_size**2 >= _LITTLE else 1
+    return _known_size(
+        x.shape,
+        groups,
+        scale_factor,
+        not x.is_contiguous(),
+        not y.is_contiguous(),
+        threads,
+        kernel_size,
+        not kernels.is_contiguous(),
+    )
 
 
 # filling a struct takes longer than finding it
 @functools.lru_cache(maxsize=1024)
-def _known_size(
-    shape: tuple[int, ...],
-    kernel_size: int,
-    groups: int,
-    scale_factor: int,
-    x_channels_last: bool,
-    y_channels_last: bool,
-    kernels_channels_last: bool,
-    threads: int,
-) -> Reassembly:
-    return Reassembly(
-        *shape,
-        groups,
-        scale_factor,
-        BLOCK,
-        x_channels_last,
-        y_channels_last,
-        threads,
-        kernel_size,
-        kernels_channels_last,
-    )
+def _known_size(shape: tuple[int, ...], groups: int, scale_factor: int, *others: int) -> Reassembly:
+    return Reassembly(*shape, groups, scale_factor, BLOCK, *others)

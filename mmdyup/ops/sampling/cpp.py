@@ -8,6 +8,8 @@ from torch import Tensor
 
 from ..csrc.library import BLOCK, FUNCTIONS, Sampling, make_ready, room_for, widest
 
+# Fewer values of y take no longer than threads take to begin.
+_LITTLE = 1 << 14
 # What blocks are made smaller to where threads, which divide them, would idle otherwise.
 _SMALLEST_BLOCK = 16
 _NO_STEPS = 8 * (0,)
@@ -18,9 +20,16 @@ def sample(x: Tensor, offsets: Tensor, start: Tensor | None, scale: float, y: Te
     dtype = widest(x)
     x, room = make_ready(x, dtype), room_for(y, dtype)
     offsets, start = _make_ready(offsets, start, dtype)
-    size = _size(x, room, offsets, scale, BLOCK, _NO_STEPS)
+    size = _size(x, room, offsets, scale, _count_threads(room), BLOCK, _NO_STEPS)
     tables = None if size.x_channels_last else torch.empty_like(x)
-    _call('sample', dtype, size, x, offsets, start, tables, room)
+    FUNCTIONS['sample', dtype](
+        size,
+        x.data_ptr(),
+        offsets.data_ptr(),
+        _address(start),
+        _address(tables),
+        room.data_ptr(),
+    )
     if room is not y:
         y.copy_(room)
 
@@ -38,7 +47,7 @@ def sample_backward(
     dtype = widest(x)
     x, grad_y, room = make_ready(x, dtype), make_ready(grad_y, dtype), room_for(grad_x, dtype)
     offsets, start = _make_ready(offsets, start, dtype)
-    threads, last = torch.get_num_threads(), not x.is_contiguous()
+    threads, last = _count_threads(grad_y), not x.is_contiguous()
     block, blocks = _divide_channels(*x.shape[:2], offsets.shape[2], threads, last)
     if blocks == 1:
         shares = room_for(grad_offsets, dtype)
@@ -46,9 +55,18 @@ def sample_backward(
     else:  # every block of a group has its share of the gradient of the group's offsets
         shares = torch.empty((blocks, *offsets.shape), dtype=dtype)
         steps = *shares.stride()[1:], shares.stride(0)
-    size = _size(x, grad_y, offsets, scale, block, steps)
+    size = _size(x, grad_y, offsets, scale, threads, block, steps)
     tables = None if last else torch.empty((2 * threads, block, *x.shape[2:]), dtype=dtype)
-    _call('sample_backward', dtype, size, x, grad_y, offsets, start, tables, room, shares)
+    FUNCTIONS['sample_backward', dtype](
+        size,
+        x.data_ptr(),
+        grad_y.data_ptr(),
+        offsets.data_ptr(),
+        _address(start),
+        _address(tables),
+        room.data_ptr(),
+        shares.data_ptr(),
+    )
     if room is not grad_x:
         grad_x.copy_(room)
     if shares is not grad_offsets:
@@ -60,11 +78,13 @@ def _make_ready(
 ) -> tuple[Tensor, Tensor | None]:
     if offsets.dtype is not dtype:
         offsets = offsets.to(dtype)
-    return offsets, start if start is None else start.to(dtype).contiguous()
+    if start is not None and not (start.dtype is dtype and start.is_contiguous()):
+        start = start.to(dtype).contiguous()
+    return offsets, start
 
 
-def _call(name: str, dtype: torch.dtype, size: Sampling, *tensors: Tensor | None) -> None:
-    FUNCTIONS[name, dtype](size, *[None if z is None else z.data_ptr() for z in tensors])
+def _address(x: Tensor | None) -> int | None:
+    return None if x is None else x.data_ptr()
 
 
 @functools.lru_cache(maxsize=1024)
@@ -79,23 +99,33 @@ def _divide_channels(
     return block, ceil(of_group / block)
 
 
+def _count_threads(y: Tensor) -> int:
+    return torch.get_num_threads() if y.numel() >= _LITTLE else 1
+
+
 def _size(
-    x: Tensor, y: Tensor, offsets: Tensor, scale: float, block: int, grad_steps: tuple[int, ...]
+    x: Tensor,
+    y: Tensor,
+    offsets: Tensor,
+    scale: float,
+    threads: int,
+    block: int,
+    grad_steps: tuple[int, ...],
 ) -> Sampling:
-    places = offsets.shape[2:4]
-    last = not x.is_contiguous(), not y.is_contiguous()
-    threads = torch.get_num_threads()
-    return _known_size(x.shape, places, block, last, threads, offsets.stride(), grad_steps, scale)
+    return _known_size(
+        x.shape,
+        offsets.shape,
+        block,
+        not x.is_contiguous(),
+        not y.is_contiguous(),
+        threads,
+        offsets.stride(),
+        grad_steps,
+        scale,
+    )
 
 
 # filling a struct takes longer than finding it
 @functools.lru_cache(maxsize=1024)
-def _known_size(
-    shape: tuple[int, ...],
-    places: tuple[int, int],
-    block: int,
-    channels_last: tuple[bool, bool],
-    threads: int,
-    *others,
-) -> Sampling:
-    return Sampling(*shape, *places, block, *channels_last, threads, *others)
+def _known_size(shape: tuple[int, ...], offsets_shape: tuple[int, ...], *others) -> Sampling:
+    return Sampling(*shape, *offsets_shape[2:4], *others)
