@@ -43,8 +43,11 @@ def check_compiled():
 
 
 @pytest.fixture
-def set_threads():
-    """``with set_threads(n):`` has PyTorch work with n threads."""
+def set_threads(monkeypatch):
+    """``with set_threads(n):`` has PyTorch and our C++ work with n threads, little work too."""
+    if HAS_CPP:
+        for package in ('reassembly', 'sampling'):
+            monkeypatch.setattr(f'mmdyup.ops.{package}.cpp._LITTLE', 0)
 
     @contextmanager
     def change(threads):

@@ -1,4 +1,5 @@
 import ctypes
+import itertools
 import shutil
 import subprocess
 import sys
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mmdyup.ops import backends, carafe, point_sample
+from mmdyup.ops import backends, carafe, point_sample, reference
 
 pytestmark = pytest.mark.skipif(not backends.HAS_CPP, reason="mmdyup's C++ code is not built")
 
@@ -77,3 +78,98 @@ def test_without_the_library_the_native_way_runs(library, tmp_path):
     )
     assert done.stdout.startswith(str(tmp_path))
     assert "False ['native', 'reference'" in done.stdout
+
+
+FORMATS = [torch.contiguous_format, torch.channels_last]
+CLOSE = {torch.float64: {}, torch.float32: dict(atol=1e-3, rtol=1e-3)}
+
+
+def strided(x):
+    """``x`` with gaps in memory."""
+    return torch.stack((x, x), -1)[..., 0]
+
+
+@pytest.mark.parametrize('dtype', CLOSE)
+@pytest.mark.parametrize('threads', [1, 2, 3])
+@pytest.mark.parametrize(
+    'n, c, h, w, groups, k, s',
+    [
+        (2, 4, 3, 4, 2, 3, 2),
+        (1, 3, 1, 1, 1, 5, 3),
+        (1, 4, 5, 1, 4, 7, 1),
+        (2, 6, 2, 7, 3, 1, 4),
+        (1, 41, 5, 18, 1, 5, 2),
+        (1, 150, 2, 3, 1, 3, 3),
+        (1, 64, 4, 3, 2, 9, 2),
+    ],
+)
+def test_every_contraction_equals_the_loops(n, c, h, w, groups, k, s, threads, dtype, set_threads):
+    from mmdyup.ops.reassembly import cpp
+
+    x = torch.randn(n, c, h, w, dtype=torch.float64, requires_grad=True)
+    m = torch.randn(n, groups * k * k, s * h, s * w, dtype=torch.float64, requires_grad=True)
+    y = reference.carafe(x, m, k, groups, s)
+    grad = torch.randn_like(y)
+    expected = y, *torch.autograd.grad(y, (m, x), grad)
+    for formats in itertools.product(FORMATS, repeat=3):
+        maps = [z.detach().to(dtype) for z in (x, m, grad)]
+        x_, m_, grad_ = (z.to(memory_format=f) for z, f in zip(maps, formats, strict=True))
+        y_, grad_m, grad_x = (torch.empty_like(z) for z in (grad_, m_, x_))
+        with set_threads(threads):
+            cpp.reassemble(x_, m_, k, groups, s, False, y_)
+            cpp.scores(x_, grad_, k, groups, s, grad_m)
+            cpp.spread(m_, grad_, k, groups, s, grad_x)
+        results = tuple(z.double() for z in (y_, grad_m, grad_x))
+        torch.testing.assert_close(results, expected, **CLOSE[dtype])
+
+
+@pytest.mark.parametrize('dtype', CLOSE)
+@pytest.mark.parametrize('threads', [1, 2, 3])
+@pytest.mark.parametrize(
+    'n, c, h, w, groups, s',
+    [
+        (2, 4, 3, 4, 2, 2),
+        (1, 3, 1, 1, 3, 3),
+        (1, 4, 5, 1, 1, 1),
+        (3, 34, 2, 17, 2, 2),
+        (1, 150, 3, 2, 1, 4),
+        (1, 2, 1, 2, 1, 33),
+    ],
+)
+def test_samples_and_their_gradients_equal_the_loops(
+    n, c, h, w, groups, s, threads, dtype, set_threads
+):
+    from mmdyup.ops.sampling import cpp
+
+    x = torch.randn(n, c, h, w, dtype=torch.float64, requires_grad=True)
+    o = (2 * torch.randn(n, 2, groups, s, s, h, w, dtype=torch.float64)).requires_grad_()
+    start = torch.randn(2, groups, s, s)
+    y = reference.point_sample(x, o, 0.7, start)
+    grad = torch.randn_like(y)
+    expected = y, *torch.autograd.grad(y, (x, o), grad)
+    for format_x, format_y, format_o in itertools.product(FORMATS, FORMATS, (*FORMATS, None)):
+        x_, grad_, o_ = (z.detach().to(dtype) for z in (x, grad, o))
+        x_, grad_ = x_.to(memory_format=format_x), grad_.to(memory_format=format_y)
+        if format_o:
+            o_ = o_.flatten(1, 4).contiguous(memory_format=format_o).unflatten(1, o.shape[1:5])
+        else:
+            o_ = strided(o_)
+        y_, grad_x, grad_o = (torch.empty_like(z) for z in (grad_, x_, o_))
+        with set_threads(threads):
+            cpp.sample(x_, o_, start, 0.7, y_)
+            cpp.sample_backward(x_, grad_, o_, start, 0.7, grad_x, grad_o)
+        results = tuple(z.double() for z in (y_, grad_x, grad_o))
+        torch.testing.assert_close(results, expected, **CLOSE[dtype])
+
+
+@pytest.mark.parametrize('dtypes', itertools.permutations(['float16', 'bfloat16', 'float32'], 2))
+def test_mixed_dtypes_and_gaps_in_memory(dtypes):
+    from mmdyup.ops.reassembly import cpp
+
+    first, second = (getattr(torch, name) for name in dtypes)
+    x, m = torch.randn(1, 4, 3, 5).to(first), torch.randn(1, 9, 6, 10).to(second)
+    y = torch.empty(1, 4, 6, 10, dtype=torch.float64)
+    cpp.reassemble(strided(x), strided(m), 3, 1, 2, False, y)
+    torch.testing.assert_close(
+        y, reference.carafe(x.double(), m.double(), 3, 1, 2), **CLOSE[torch.float32]
+    )

@@ -115,7 +115,6 @@ template <class T> struct Row {
   bool is_vectors(int64_t channels) const { return is_columns() && channels % LANES<T> == 0; }
   Columns<T> columns(int64_t begin) const { return {at + begin * column, column}; }
 
-  // With zeros up to a whole vector.
   void read(int64_t begin, int64_t count, int64_t channels,
             Columns<std::remove_const_t<T>> to) const {
     if (is_columns())
@@ -123,6 +122,12 @@ template <class T> struct Row {
         std::copy_n(at + (begin + v) * column, channels, to.from(v).at);
     else
       transpose(at + begin, channel, to.at, to.step, channels, count);
+  }
+
+  // With zeros up to a whole vector.
+  void read_vectors(int64_t begin, int64_t count, int64_t channels,
+                    Columns<std::remove_const_t<T>> to) const {
+    read(begin, count, channels, to);
     const int64_t end = whole_vectors<T>(channels);
     if (end > channels)
       for (int64_t v = 0; v < count; ++v)
@@ -147,11 +152,10 @@ template <class T> struct Row {
 };
 
 // Calls work(part, from, to) for rows `from` to `to` of every part's rows, each thread with as many
-// rows as the others. A little work is done without threads, which would take longer to begin.
-template <class Work>
-void divide(const Map& map, int64_t parts, int64_t rows, bool is_little, Work work) {
+// rows as the others.
+template <class Work> void divide(const Map& map, int64_t parts, int64_t rows, Work work) {
   const int64_t total = parts * rows;
-#pragma omp parallel num_threads(map.threads) if (!is_little)
+#pragma omp parallel num_threads(map.threads)
   {
     const int64_t thread = omp_get_thread_num(), threads = omp_get_num_threads();
     const int64_t end = total * (thread + 1) / threads;

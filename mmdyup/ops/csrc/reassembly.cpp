@@ -10,13 +10,6 @@
 namespace mmdyup {
 namespace {
 
-// Fewer multiply-adds than this take no longer than threads take to begin.
-constexpr int64_t LITTLE = 1 << 18;
-
-bool is_little(const Reassembly& size) {
-  return size.images * size.channels * size.positions() * size.taps() < LITTLE;
-}
-
 // What a cell meets: rows `from` to `to` of its taps, and where the pixels of each row begin.
 struct Taps {
   const int64_t* starts;
@@ -46,7 +39,7 @@ public:
       std::fill(to.at, to.from(margin).at, T(0));
       std::fill(to.from(width - margin).at, to.from(width).at, T(0));
       const Block block(size, index);
-      row_of(x, block, row).read(0, size.width, block.channels, to.from(margin));
+      row_of(x, block, row).read_vectors(0, size.width, block.channels, to.from(margin));
     }
   }
 
@@ -247,7 +240,7 @@ public:
     const Row<const T> row = row_of_y(all, spot);
     const int64_t begin = spot.cell * size.scale_factor, count = spot.cells * size.scale_factor;
     if (row.is_vectors(channels)) return row.columns(begin);
-    row.read(begin, count, channels, y.columns());
+    row.read_vectors(begin, count, channels, y.columns());
     return {y.columns().at, y.columns().step};
   }
 
@@ -259,7 +252,7 @@ template <class T>
 void reassemble(const Reassembly& size, const T* x, const T* kernels, T* y) {
   const int64_t s = size.scale_factor, k = size.kernel_size, r = k / 2;
   const int64_t parts = size.y_channels_last ? 1 : size.blocks();
-  divide(size, size.images * parts, size.height, is_little(size),
+  divide(size, size.images * parts, size.height,
          [&](int64_t index, int64_t from, int64_t to) {
     const Part part(size, parts, index);
     const Tiles<T> tiles(size, part);
@@ -268,7 +261,7 @@ void reassemble(const Reassembly& size, const T* x, const T* kernels, T* y) {
     for (int64_t row = from; row < to; ++row) {
       window.read(x, row + r);
       const Taps taps = window.taps(row, 0, k);
-      Columns<const T> weights;
+      Columns<const T> weights = {};
       each_spot(size, part, row, [&](const Spot& spot, const Block& block, const Spot& next) {
         if (spot.index == part.from || block.number == 0)
           weights = tiles.read_kernels(kernels, spot, block.group);
@@ -290,7 +283,7 @@ void reassemble(const Reassembly& size, const T* x, const T* kernels, T* y) {
 
 template <class T> void scores(const Reassembly& size, const T* x, const T* y, T* kernels) {
   const int64_t s = size.scale_factor, k = size.kernel_size, r = k / 2;
-  divide(size, size.images * size.groups, size.height, is_little(size),
+  divide(size, size.images * size.groups, size.height,
          [&](int64_t index, int64_t from, int64_t to) {
     const Part part(size, size.groups, index);
     const Tiles<T> tiles(size, part);
@@ -322,7 +315,7 @@ template <class T>
 void spread(const Reassembly& size, const T* kernels, const T* y, T* x) {
   const int64_t k = size.kernel_size, r = k / 2;
   const int64_t parts = size.y_channels_last ? 1 : size.blocks();
-  divide(size, size.images * parts, size.height, is_little(size),
+  divide(size, size.images * parts, size.height,
          [&](int64_t index, int64_t from, int64_t to) {
     const Part part(size, parts, index);
     const Tiles<T> tiles(size, part);
@@ -332,7 +325,7 @@ void spread(const Reassembly& size, const T* kernels, const T* y, T* x) {
       if (row >= 0 && row < size.height) {
         const Taps taps = window.taps(row, std::max<int64_t>(0, from - row + r),
                                       std::min(k, to - row + r));
-        Columns<const T> weights;
+        Columns<const T> weights = {};
         each_spot(size, part, row, [&](const Spot& spot, const Block& block, const Spot& next) {
           if (spot.index == part.from || block.number == 0)
             weights = tiles.read_kernels(kernels, spot, block.group);

@@ -1,181 +1,200 @@
-// Bilinear samples around low-resolution cells: see mmdyup/ops/sampling/__init__.py.
+// Bilinear samples around cells, and their gradients: see mmdyup/ops/sampling.
 //
-// A sample is the weighted sum of four pixels, taken for a block of a group's channels at a time.
-// The channels of a pixel must lie side by side for it: a map that is not in channels-last is
-// copied into tables, one a block, whose rows are pixels, and results are transposed in tiles of a
-// few columns that stay in the first cache.
+// A sample is the weighted sum of four pixels. The channels of a pixel must lie side by side for
+// it: a map that is not in channels-last is copied to tables, one a block.
 #include "maps.h"
 
 #include <vector>
 
-// Before a loop that may be made of vectors though its pointers could overlap.
-#ifdef __clang__
-#define VECTORS _Pragma("clang loop vectorize(assume_safety)")
-#else
-#define VECTORS _Pragma("GCC ivdep")
-#endif
-
 namespace mmdyup {
 namespace {
 
-// How many columns ahead what will be read is fetched.
-constexpr int64_t AHEAD = 6;
+// How many columns ahead of the work the processor fetches what lies side by side.
+constexpr int64_t AHEAD = 4;
 
-// Blocks `from` to `to` of an image, whose pixels are rows of a table, `step` values apart.
-template <class T> struct Source {
-  int64_t image, from, to;
-  const T* table;
-  int64_t step;
-  const T *offsets, *start;
+// Where one group samples the columns of a tile, which are ordered by place, then cell.
+template <class T> struct Samples {
+  int32_t *pixel, *right, *down;  // the upper left one, and steps to its neighbours, in pixels
+  T *nw, *ne, *sw, *se;           // the weights of the four
+  T *x, *y;                       // between the pixels, 0 to 1
+  T *slope_x, *slope_y;           // of the position by the offset: 0 beyond the border
 };
 
-// Where the channels of a block begin in a line of the result or its gradient, and how far it is from
-// there to the next column, or to the next channel.
-template <class T> Row<T> line_of(const Sampling& size, const Block& block, T* result,
-                                  int64_t image, int64_t line) {
-  return Row<T>(result, size.y_channels_last, size.channels, size.lines(), size.line(), image,
+template <class T> class SamplesOfGroups {
+  int64_t columns;
+  std::unique_ptr<int32_t[]> pixels;
+  std::unique_ptr<T[]> numbers;
+
+public:
+  explicit SamplesOfGroups(const Sampling& size)
+      : columns(size.tile_cells() * size.scale_factor),
+        pixels(new int32_t[3 * size.groups * columns]), numbers(new T[8 * size.groups * columns]) {}
+
+  Samples<T> operator[](int64_t group) const {
+    int32_t* p = pixels.get() + 3 * group * columns;
+    T* n = numbers.get() + 8 * group * columns;
+    const auto at = [&](int64_t i) { return n + i * columns; };
+    return {p,     p + columns, p + 2 * columns, at(0), at(1), at(2), at(3),
+            at(4), at(5),       at(6),           at(7)};
+  }
+};
+
+// A tile of a line.
+struct Tile {
+  int64_t line, cell, cells;
+};
+
+template <class T>
+void find_samples(const Sampling& size, const T* offsets, const T* start, int64_t image,
+                  int64_t group, const Tile& tile, const Samples<T>& to) {
+  const int64_t s = size.scale_factor, row = tile.line / s, i = tile.line % s;
+  const int64_t* step = size.offsets_step;
+  const int32_t width = int32_t(size.width), cells = int32_t(tile.cells);
+  const int32_t last_column = width - 1, last_row = int32_t(size.height - 1);
+  const T scale = T(size.scale);
+  for (int64_t j = 0; j < s; ++j) {
+    const T* o = offsets + image * step[0] + group * step[2] + i * step[3] + j * step[4] +
+                 row * step[5] + tile.cell * step[6];
+    const T left = T(tile.cell), top = T(row);
+    const T start_x = start ? start[(group * s + i) * s + j] : T(0);
+    const T start_y = start ? start[((size.groups + group) * s + i) * s + j] : T(0);
+    const int64_t first = j * cells;
+    VECTORS
+    for (int32_t n = 0; n < cells; ++n) {
+      const T x = left + T(n) + start_x + scale * o[n * step[6]];
+      const T y = top + start_y + scale * o[n * step[6] + step[1]];
+      // what is not a number is not above 0 either
+      const T positive_x = x > 0 ? x : T(0), positive_y = y > 0 ? y : T(0);
+      const T inside_x = positive_x < T(last_column) ? positive_x : T(last_column);
+      const T inside_y = positive_y < T(last_row) ? positive_y : T(last_row);
+      const int32_t west = int32_t(inside_x), north = int32_t(inside_y);
+      const T by_x = inside_x - T(west), by_y = inside_y - T(north), se = by_x * by_y;
+      to.pixel[first + n] = north * width + west;
+      to.right[first + n] = west < last_column ? 1 : 0;
+      to.down[first + n] = north < last_row ? width : 0;
+      to.nw[first + n] = 1 - by_x - (by_y - se);
+      to.ne[first + n] = by_x - se;
+      to.sw[first + n] = by_y - se;
+      to.se[first + n] = se;
+      to.x[first + n] = by_x;
+      to.y[first + n] = by_y;
+      to.slope_x[first + n] = x == inside_x ? scale : T(0);
+      to.slope_y[first + n] = y == inside_y ? scale : T(0);
+    }
+  }
+}
+
+// A block, where its group samples a tile, and where the pixels of x and of its gradient lie.
+template <class T> struct View {
+  Block block;
+  Samples<T> samples;
+  Columns<const T> x;
+  T* grad_x;
+};
+
+template <class T>
+Row<T> row_of_x(const Sampling& size, T* x, int64_t image, const Block& block, int64_t row) {
+  return Row<T>(x, size.x_channels_last, size.channels, size.height, size.width, image,
+                block.first, row);
+}
+
+template <class T>
+Row<T> row_of_y(const Sampling& size, T* y, int64_t image, const Block& block, int64_t line) {
+  return Row<T>(y, size.y_channels_last, size.channels, size.lines(), size.line(), image,
                 block.first, line);
 }
 
-// Where one group samples one line of the result.
-template <class T> struct Places {
-  std::vector<int64_t> pixel, right, down;  // the upper left one, and steps to its neighbours
-  std::vector<T> x, y;                      // between the pixels, 0 to 1
-  std::vector<T> slope_x, slope_y;          // of the position by the offset: 0 beyond the border
+// work(tile) for a line.
+template <class Work> void each_tile(const Sampling& size, int64_t line, Work work) {
+  for (int64_t cell = 0; cell < size.width; cell += size.tile_cells())
+    work(Tile{line, cell, std::min(size.tile_cells(), size.width - cell)});
+}
 
-  explicit Places(int64_t line)
-      : pixel(line), right(line), down(line), x(line), y(line), slope_x(line), slope_y(line) {}
-};
-
-// What a thread needs besides its part.
-template <class T> struct Room {
-  std::vector<Places<T>> groups;
-  std::vector<T> tile, nowhere;
-
-  explicit Room(const Sampling& size)
-      : groups(size.groups, Places<T>(size.line())), tile(TILE * size.block),
-        nowhere(3 * size.block) {}
-};
-
-template <class T> struct Weights {
-  T nw, ne, sw, se;
-
-  Weights(T x, T y) : se(x * y) {
-    ne = x - se;
-    sw = y - se;
-    nw = 1 - x - sw;
-  }
-};
-
-template <class T>
-void find_places(const Sampling& size, const Source<T>& part, int64_t group, int64_t line,
-                 Places<T>& places) {
-  const int64_t s = size.scale_factor, row = line / s, i = line % s;
-  const int64_t* step = size.offsets_step;
-  const T scale = T(size.scale), last_x = T(size.width - 1), last_y = T(size.height - 1);
-  for (int64_t j = 0; j < s; ++j) {
-    const T start_x = part.start ? part.start[(group * s + i) * s + j] : T(0);
-    const T start_y = part.start ? part.start[((size.groups + group) * s + i) * s + j] : T(0);
-    const T* offset = part.offsets + part.image * step[0] + group * step[2] + i * step[3] +
-                      j * step[4] + row * step[5];
-    for (int64_t column = 0, v = j; column < size.width; ++column, v += s, offset += step[6]) {
-      const T x = T(column) + start_x + scale * offset[0];
-      const T y = T(row) + start_y + scale * offset[step[1]];
-      // what is not a number is not above 0 either
-      const T inside_x = std::min(x > 0 ? x : T(0), last_x);
-      const T inside_y = std::min(y > 0 ? y : T(0), last_y);
-      const int64_t west = int64_t(inside_x), north = int64_t(inside_y);
-      places.x[v] = inside_x - T(west);
-      places.y[v] = inside_y - T(north);
-      places.slope_x[v] = x == inside_x ? scale : T(0);
-      places.slope_y[v] = y == inside_y ? scale : T(0);
-      places.pixel[v] = (north * size.width + west) * part.step;
-      places.right[v] = west < size.width - 1 ? part.step : 0;
-      places.down[v] = north < size.height - 1 ? size.width * part.step : 0;
+// work(column, sample) for the columns of a tile. Meanwhile the processor fetches what comes next of
+// a row of y, beyond the line's end too: there the next one begins.
+template <class Y, class Work>
+inline void each_column(const Sampling& size, const Tile& tile, const Row<Y>& y, int64_t channels,
+                        Work work) {
+  const int64_t s = size.scale_factor, begin = tile.cell * s, count = tile.cells * s;
+  for (int64_t cell = 0, column = 0; cell < tile.cells; ++cell) {
+    if (!y.is_columns()) y.fetch_share(begin + count, count, channels, cell, tile.cells);
+    for (int64_t j = 0; j < s; ++j, ++column) {
+      if (y.is_columns()) fetch(y.columns(begin + column + AHEAD).at, channels);
+      work(column, j * tile.cells + cell);
     }
   }
 }
 
-// The lines of the result that belong to one row of cells.
 template <class T>
-void sample(const Sampling& size, const Source<T>& part, int64_t row, T* result, Room<T>& room) {
-  const Block first(size, part.from), last(size, part.to - 1);
-  for (int64_t line = row * size.scale_factor; line < (row + 1) * size.scale_factor; ++line) {
-    for (int64_t group = first.group; group <= last.group; ++group)
-      find_places(size, part, group, line, room.groups[group]);
-    for (int64_t begin = 0; begin < size.line(); begin += TILE) {
-      const int64_t columns = std::min(TILE, size.line() - begin);
-      for (int64_t index = part.from; index < part.to; ++index) {
-        const Block block(size, index);
-        const Places<T>& places = room.groups[block.group];
-        const Row<T> out = line_of(size, block, result, part.image, line);
-        const int64_t step = size.x_channels_last ? out.column : block.channels;
-        T* y = size.x_channels_last ? out.at + begin * step : room.tile.data();
-        for (int64_t v = begin; v < begin + columns; ++v, y += step) {
-          const T* nw = part.table + block.first - first.first + places.pixel[v];
-          const T *ne = nw + places.right[v], *sw = nw + places.down[v], *se = sw + places.right[v];
-          const Weights<T> weight(places.x[v], places.y[v]);
-          VECTORS
-          for (int64_t c = 0; c < block.channels; ++c)
-            y[c] = weight.nw * nw[c] + weight.ne * ne[c] + weight.sw * sw[c] + weight.se * se[c];
-        }
-        if (!size.x_channels_last)
-          transpose(room.tile.data(), step, out.at + begin, out.channel, columns, block.channels);
-      }
-    }
+inline void sample(const Samples<T>& samples, int64_t i, Columns<const T> x, int64_t channels,
+                   T* y) {
+  const T *nw = x.from(samples.pixel[i]).at, *ne = nw + samples.right[i] * x.step;
+  const T *sw = nw + samples.down[i] * x.step, *se = sw + samples.right[i] * x.step;
+  const T by_nw = samples.nw[i], by_ne = samples.ne[i], by_sw = samples.sw[i], by_se = samples.se[i];
+  int64_t c = 0;
+  for (; c + LANES<T> <= channels; c += LANES<T>)
+    store(y + c, by_nw * load(nw + c) + by_ne * load(ne + c) + by_sw * load(sw + c) +
+                     by_se * load(se + c));
+  for (; c < channels; ++c) y[c] = by_nw * nw[c] + by_ne * ne[c] + by_sw * sw[c] + by_se * se[c];
+}
+
+// Not inline, or compilers run out of registers. The gradients of the four pixels are added to, and `sums` are the products of each with grad_y.
+template <class T>
+__attribute__((noinline)) void sample_backward(const View<T>& view, int64_t i, const T* grad_y,
+                                               T* nowhere, T* sums) {
+  const Samples<T>& samples = view.samples;
+  const int64_t channels = view.block.channels, step = view.x.step;
+  const int64_t pixel = samples.pixel[i] * step;
+  const int64_t right = samples.right[i] * step, down = samples.down[i] * step;
+  const T* nw = view.x.at + pixel;
+  const T *ne = nw + right, *sw = nw + down, *se = sw + right;
+  T* grad_nw = view.grad_x + pixel;
+  // a neighbour beyond the border gets nothing, whatever the gradient is
+  T* grad_ne = right ? grad_nw + right : nowhere;
+  T* grad_sw = down ? grad_nw + down : nowhere;
+  T* grad_se = right && down ? grad_sw + right : nowhere;
+  const T by_nw = samples.nw[i], by_ne = samples.ne[i], by_sw = samples.sw[i], by_se = samples.se[i];
+  Vector<T> products[4] = {};
+  int64_t c = 0;
+  for (; c + LANES<T> <= channels; c += LANES<T>) {
+    const Vector<T> grad = load_to_register(grad_y + c);
+    products[0] += grad * load(nw + c);
+    products[1] += grad * load(ne + c);
+    products[2] += grad * load(sw + c);
+    products[3] += grad * load(se + c);
+    store(grad_nw + c, load(grad_nw + c) + by_nw * grad);
+    store(grad_ne + c, load(grad_ne + c) + by_ne * grad);
+    store(grad_sw + c, load(grad_sw + c) + by_sw * grad);
+    store(grad_se + c, load(grad_se + c) + by_se * grad);
+  }
+  sum_four(products, sums);
+  for (; c < channels; ++c) {
+    const T grad = grad_y[c];
+    sums[0] += grad * nw[c];
+    sums[1] += grad * ne[c];
+    sums[2] += grad * sw[c];
+    sums[3] += grad * se[c];
+    grad_nw[c] += by_nw * grad;
+    grad_ne[c] += by_ne * grad;
+    grad_sw[c] += by_sw * grad;
+    grad_se[c] += by_se * grad;
   }
 }
 
-// Adds to the gradient of the part's pixels, and writes that of its offsets.
 template <class T>
-void sample_backward(const Sampling& size, const Source<T>& part, const T* grad_result, T* grad_table,
-                     T* grad_offsets, Room<T>& room) {
-  const int64_t s = size.scale_factor, *to = size.grad_offsets_step;
-  const Block first(size, part.from), last(size, part.to - 1);
-  for (int64_t line = 0; line < size.lines(); ++line) {
-    for (int64_t group = first.group; group <= last.group; ++group)
-      find_places(size, part, group, line, room.groups[group]);
-    for (int64_t begin = 0; begin < size.line(); begin += TILE) {
-      const int64_t columns = std::min(TILE, size.line() - begin);
-      for (int64_t index = part.from; index < part.to; ++index) {
-        const Block block(size, index);
-        const Places<T>& places = room.groups[block.group];
-        const Row<const T> in = line_of(size, block, grad_result, part.image, line);
-        const int64_t step = size.x_channels_last ? in.column : block.channels;
-        const T* grad = size.x_channels_last ? in.at + begin * step : room.tile.data();
-        if (!size.x_channels_last)
-          transpose(in.at + begin, in.channel, room.tile.data(), step, block.channels, columns);
-        for (int64_t v = begin; v < begin + columns; ++v, grad += step) {
-          if (size.x_channels_last) fetch(grad + AHEAD * step, block.channels);
-          const int64_t pixel = block.first - first.first + places.pixel[v];
-          const int64_t right = places.right[v], down = places.down[v];
-          const T* nw = part.table + pixel;
-          const T *ne = nw + right, *sw = nw + down, *se = sw + right;
-          // four places that differ, or what one adds another would lose
-          T* grad_nw = grad_table + pixel;
-          T* grad_ne = right ? grad_nw + right : room.nowhere.data();
-          T* grad_sw = down ? grad_nw + down : room.nowhere.data() + size.block;
-          T* grad_se = right && down ? grad_sw + right : room.nowhere.data() + 2 * size.block;
-          const Weights<T> weight(places.x[v], places.y[v]);
-          T by_nw = 0, by_ne = 0, by_sw = 0, by_se = 0;
-          VECTORS
-          for (int64_t c = 0; c < block.channels; ++c) {
-            by_nw += grad[c] * nw[c];
-            by_ne += grad[c] * ne[c];
-            by_sw += grad[c] * sw[c];
-            by_se += grad[c] * se[c];
-            grad_nw[c] += weight.nw * grad[c];
-            grad_ne[c] += weight.ne * grad[c];
-            grad_sw[c] += weight.sw * grad[c];
-            grad_se[c] += weight.se * grad[c];
-          }
-          T* out = grad_offsets + part.image * to[0] + block.group * to[2] + line % s * to[3] +
-                   v % s * to[4] + line / s * to[5] + v / s * to[6] + block.number * to[7];
-          const T x = places.x[v], y = places.y[v];
-          out[0] = places.slope_x[v] * ((1 - y) * (by_ne - by_nw) + y * (by_se - by_sw));
-          out[to[1]] = places.slope_y[v] * ((1 - x) * (by_sw - by_nw) + x * (by_se - by_ne));
-        }
-      }
+void write_grad_offsets(const Sampling& size, int64_t image, const View<T>& view,
+                        const Tile& tile, const T* sums, T* grad_offsets) {
+  const int64_t s = size.scale_factor, *step = size.grad_offsets_step;
+  const Block& block = view.block;
+  const Samples<T>& samples = view.samples;
+  for (int64_t j = 0, i = 0; j < s; ++j) {
+    T* to = grad_offsets + image * step[0] + block.group * step[2] + tile.line % s * step[3] +
+            j * step[4] + tile.line / s * step[5] + tile.cell * step[6] + block.number * step[7];
+    for (int64_t cell = 0; cell < tile.cells; ++cell, ++i, to += step[6]) {
+      const T nw = sums[4 * i], ne = sums[4 * i + 1], sw = sums[4 * i + 2], se = sums[4 * i + 3];
+      const T x = samples.x[i], y = samples.y[i];
+      to[0] = samples.slope_x[i] * ((1 - y) * (ne - nw) + y * (se - sw));
+      to[step[1]] = samples.slope_y[i] * ((1 - x) * (sw - nw) + x * (se - ne));
     }
   }
 }
@@ -183,88 +202,136 @@ void sample_backward(const Sampling& size, const Source<T>& part, const T* grad_
 // `tables` has room for x, unless that is in channels-last.
 template <class T>
 void sample_all(const Sampling& size, const T* x, const T* offsets, const T* start, T* tables,
-                T* result) {
-  const int64_t pixels = size.pixels(), image_values = size.channels * pixels;
-  const int64_t blocks = size.blocks(), parts = size.x_channels_last ? 1 : blocks;
-#pragma omp parallel num_threads(size.threads)
-  {
-    if (!size.x_channels_last) {
-#pragma omp for
-      for (int64_t unit = 0; unit < size.images * blocks * size.height; ++unit) {
-        const int64_t row = unit % size.height, image = unit / size.height / blocks;
-        const Block block(size, unit / size.height % blocks);
-        const int64_t at = image * image_values + block.first * pixels;
-        const int64_t pixel = row * size.width;
-        transpose(x + at + pixel, pixels, tables + at + pixel * block.channels, block.channels,
-                  block.channels, size.width);
-      }
-    }
-    Room<T> room(size);
-#pragma omp for
-    for (int64_t unit = 0; unit < size.images * parts * size.height; ++unit) {
-      const int64_t row = unit % size.height, image = unit / size.height / parts;
-      const int64_t index = unit / size.height % parts;
+                T* y) {
+  const int64_t s = size.scale_factor, image_values = size.channels * size.pixels();
+  if (!size.x_channels_last)
+    divide(size, size.images * size.blocks(), size.height,
+           [&](int64_t unit, int64_t from, int64_t to) {
+      const int64_t image = unit / size.blocks();
+      const Block block(size, unit % size.blocks());
+      const Columns<T> table = {tables + image * image_values + block.first * size.pixels(),
+                                block.channels};
+      for (int64_t row = from; row < to; ++row)
+        row_of_x(size, x, image, block, row)
+            .read(0, size.width, block.channels, table.from(row * size.width));
+    });
+  const int64_t parts = size.y_channels_last ? 1 : size.blocks();
+  divide(size, size.images * parts, size.height,
+         [&](int64_t unit, int64_t from, int64_t to) {
+    const Part part(size, parts, unit);
+    const SamplesOfGroups<T> samples(size);
+    const T* pixels = (size.x_channels_last ? x : tables) + part.image * image_values;
+    std::vector<View<T>> views;
+    for (int64_t index = part.from; index < part.to; ++index) {
       const Block block(size, index);
-      Source<T> part = {image, index, index + 1, tables + image * image_values + block.first * pixels,
-                      block.channels, offsets, start};
-      if (size.x_channels_last)
-        part = {image, 0, blocks, x + image * image_values, size.channels, offsets, start};
-      sample(size, part, row, result, room);
+      const Columns<const T> in_place = {pixels + block.first, size.channels};
+      const Columns<const T> table = {pixels + block.first * size.pixels(), block.channels};
+      views.push_back({block, samples[block.group], size.x_channels_last ? in_place : table,
+                       nullptr});
     }
-  }
+    const Block& first = views.front().block;
+    const Table<T> tile_of_y(size.tile_cells() * s, size.y_channels_last ? 0 : first.channels);
+    for (int64_t line = from * s; line < to * s; ++line)
+      each_tile(size, line, [&](const Tile& tile) {
+        for (int64_t group = first.group; group <= views.back().block.group; ++group)
+          find_samples(size, offsets, start, part.image, group, tile, samples[group]);
+        const Row<T> row = row_of_y(size, y, part.image, first, line);
+        const Columns<T> out =
+            size.y_channels_last ? row.columns(tile.cell * s) : tile_of_y.columns();
+        const int64_t channels = size.y_channels_last ? size.channels : first.channels;
+        each_column(size, tile, row, channels, [&](int64_t column, int64_t i) {
+          for (const View<T>& view : views)
+            sample(view.samples, i, view.x, view.block.channels,
+                   out.from(column, view.block.first - first.first).at);
+        });
+        if (!size.y_channels_last) row.write(tile.cell * s, tile.cells * s, first.channels, out);
+      });
+  });
 }
 
-// `tables` has room for two of a block for each thread, unless maps are in channels-last.
+// `tables` has room for two of a block for each thread, unless x is in channels-last.
 template <class T>
-void sample_all_backward(const Sampling& size, const T* grad_result, const T* x, const T* offsets,
+void sample_all_backward(const Sampling& size, const T* x, const T* grad_y, const T* offsets,
                          const T* start, T* tables, T* grad_x, T* grad_offsets) {
-  const int64_t pixels = size.pixels(), blocks = size.blocks();
+  const int64_t s = size.scale_factor, pixels = size.pixels(), blocks = size.blocks();
   // samples of one pixel must not meet in two threads: these share channels, not rows
   const int64_t sharers = (size.threads + size.images - 1) / size.images;
   const int64_t parts = size.x_channels_last ? std::min(blocks, sharers) : blocks;
-#pragma omp parallel num_threads(size.threads)
-  {
-    Room<T> room(size);
+  divide(size, size.images * parts, 1, [&](int64_t unit, int64_t, int64_t) {
+    const Part part(size, parts, unit);
     T* table = tables + 2 * omp_get_thread_num() * pixels * size.block;
     T* grad_table = table + pixels * size.block;
-#pragma omp for schedule(dynamic)
-    for (int64_t unit = 0; unit < size.images * parts; ++unit) {
-      const int64_t image = unit / parts, index = unit % parts;
-      const int64_t from = index * blocks / parts, to = (index + 1) * blocks / parts;
-      const Block first(size, from), last(size, to - 1);
-      const int64_t channels = last.first + last.channels - first.first;
-      if (size.x_channels_last) {
-        const int64_t at = image * size.channels * pixels + first.first;
-        for (int64_t pixel = 0; pixel < pixels; ++pixel)
-          std::fill_n(grad_x + at + pixel * size.channels, channels, T(0));
-        const Source<T> part = {image, from, to, x + at, size.channels, offsets, start};
-        sample_backward(size, part, grad_result, grad_x + at, grad_offsets, room);
-      } else {
-        const int64_t at = (image * size.channels + first.first) * pixels;
-        transpose(x + at, pixels, table, channels, channels, pixels);
-        std::fill_n(grad_table, channels * pixels, T(0));
-        const Source<T> part = {image, from, to, table, channels, offsets, start};
-        sample_backward(size, part, grad_result, grad_table, grad_offsets, room);
-        transpose(grad_table, channels, grad_x + at, pixels, pixels, channels);
-      }
+    const Block first(size, part.from), last(size, part.to - 1);
+    const int64_t channels = last.first + last.channels - first.first;
+    Columns<const T> pixels_of_x = {table, channels};
+    Columns<T> pixels_of_grad = {grad_table, channels};
+    if (size.x_channels_last) {
+      const int64_t at = part.image * size.channels * pixels + first.first;
+      pixels_of_x = {x + at, size.channels};
+      pixels_of_grad = {grad_x + at, size.channels};
+    } else {
+      for (int64_t row = 0; row < size.height; ++row)
+        row_of_x(size, x, part.image, first, row)
+            .read(0, size.width, channels, {table + row * size.width * channels, channels});
     }
-  }
+    for (int64_t pixel = 0; pixel < pixels; ++pixel)
+      std::fill_n(pixels_of_grad.from(pixel).at, channels, T(0));
+    const SamplesOfGroups<T> samples(size);
+    std::vector<View<T>> views;
+    for (int64_t index = part.from; index < part.to; ++index) {
+      const Block block(size, index);
+      const int64_t channel = block.first - first.first;
+      views.push_back({block, samples[block.group], pixels_of_x.from(0, channel),
+                       pixels_of_grad.from(0, channel).at});
+    }
+    const int64_t columns = size.tile_cells() * s;
+    const Table<T> tile_of_y(columns, size.y_channels_last ? 0 : channels), nowhere(1, size.block);
+    std::fill_n(nowhere.columns().at, size.block, T(0));
+    const std::unique_ptr<T[]> sums(new T[4 * columns * views.size()]);
+    for (int64_t line = 0; line < size.lines(); ++line)
+      each_tile(size, line, [&](const Tile& tile) {
+        for (int64_t group = first.group; group <= last.group; ++group)
+          find_samples(size, offsets, start, part.image, group, tile, samples[group]);
+        const Row<const T> row = row_of_y(size, grad_y, part.image, first, line);
+        Columns<const T> in = row.columns(tile.cell * s);
+        if (!size.y_channels_last) {
+          const Columns<T> to = tile_of_y.columns();
+          row.read(tile.cell * s, tile.cells * s, channels, to);
+          in = {to.at, to.step};
+        }
+        each_column(size, tile, row, channels, [&](int64_t column, int64_t i) {
+          T* to = sums.get() + 4 * i;
+          for (const View<T>& view : views) {
+            sample_backward(view, i, in.from(column, view.block.first - first.first).at,
+                            nowhere.columns().at, to);
+            to += 4 * columns;
+          }
+        });
+        const T* from = sums.get();
+        for (const View<T>& view : views) {
+          write_grad_offsets(size, part.image, view, tile, from, grad_offsets);
+          from += 4 * columns;
+        }
+      });
+    if (!size.x_channels_last)
+      for (int64_t row = 0; row < size.height; ++row)
+        row_of_x(size, grad_x, part.image, first, row)
+            .write(0, size.width, channels, {grad_table + row * size.width * channels, channels});
+  });
 }
 
 }  // namespace
 }  // namespace mmdyup
 
 #define EXPORT(T, name)                                                                          \
-  extern "C" void mmdyup_sample_##name(const mmdyup::Sampling* size, const T* x,              \
-                                             const T* offsets, const T* start, T* tables,        \
-                                             T* result) {                                        \
-    mmdyup::sample_all(*size, x, offsets, start, tables, result);                                \
+  extern "C" void mmdyup_sample_##name(const mmdyup::Sampling* size, const T* x,                 \
+                                       const T* offsets, const T* start, T* tables, T* y) {      \
+    mmdyup::sample_all(*size, x, offsets, start, tables, y);                                     \
   }                                                                                              \
-  extern "C" void mmdyup_sample_backward_##name(                                           \
-      const mmdyup::Sampling* size, const T* grad_result, const T* x, const T* offsets,             \
+  extern "C" void mmdyup_sample_backward_##name(                                                 \
+      const mmdyup::Sampling* size, const T* x, const T* grad_y, const T* offsets,               \
       const T* start, T* tables, T* grad_x, T* grad_offsets) {                                   \
-    mmdyup::sample_all_backward(*size, grad_result, x, offsets, start, tables, grad_x,           \
-                                grad_offsets);                                                   \
+    mmdyup::sample_all_backward(*size, x, grad_y, offsets, start, tables, grad_x, grad_offsets); \
   }
 
 EXPORT(float, float32)

@@ -5,6 +5,13 @@
 #include <cstring>
 #include <type_traits>
 
+// Before a loop that may be made of vectors though its pointers could overlap.
+#ifdef __clang__
+#define VECTORS _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define VECTORS _Pragma("GCC ivdep")
+#endif
+
 namespace mmdyup {
 
 template <class T, int64_t count> struct VectorOf {

@@ -1,10 +1,14 @@
 """The contractions by compiled code for the CPU."""
 
+import functools
+
 import torch
 from torch import Tensor
 
-from ..csrc.library import BLOCK, FUNCTIONS, Reassembly, make_ready, room_for
-from ..tensors import compute_dtype, is_channels_last
+from ..csrc.library import BLOCK, FUNCTIONS, Reassembly, make_ready, room_for, widest
+
+# Fewer multiply-adds take no longer than threads take to begin.
+_LITTLE = 1 << 18
 
 
 def reassemble(
@@ -17,52 +21,55 @@ def reassemble(
     y: Tensor,
 ) -> None:
     """See :mod:`mmdyup.ops.reassembly.contractions`; ``softmax`` is Triton's and False here."""
-    dtype = compute_dtype(x, kernels)
-    _run('reassemble', dtype, kernel_size, groups, scale_factor, (x, y, kernels), (0, 2), 1)
+    dtype = widest(x, kernels)
+    x, kernels, room = make_ready(x, dtype), make_ready(kernels, dtype), room_for(y, dtype)
+    size = _size(x, room, kernels, kernel_size, groups, scale_factor)
+    FUNCTIONS['reassemble', dtype](size, x.data_ptr(), kernels.data_ptr(), room.data_ptr())
+    if room is not y:
+        y.copy_(room)
 
 
 def scores(
     x: Tensor, y: Tensor, kernel_size: int, groups: int, scale_factor: int, kernels: Tensor
 ) -> None:
     """See :mod:`mmdyup.ops.reassembly.contractions`."""
-    dtype = compute_dtype(x, y)
-    _run('scores', dtype, kernel_size, groups, scale_factor, (x, y, kernels), (0, 1), 2)
+    dtype = widest(x, y)
+    x, y, room = make_ready(x, dtype), make_ready(y, dtype), room_for(kernels, dtype)
+    size = _size(x, y, room, kernel_size, groups, scale_factor)
+    FUNCTIONS['scores', dtype](size, x.data_ptr(), y.data_ptr(), room.data_ptr())
+    if room is not kernels:
+        kernels.copy_(room)
 
 
 def spread(
     kernels: Tensor, y: Tensor, kernel_size: int, groups: int, scale_factor: int, x: Tensor
 ) -> None:
     """See :mod:`mmdyup.ops.reassembly.contractions`."""
-    dtype = compute_dtype(kernels, y)
-    _run('spread', dtype, kernel_size, groups, scale_factor, (x, y, kernels), (2, 1), 0)
+    dtype = widest(kernels, y)
+    kernels, y, room = make_ready(kernels, dtype), make_ready(y, dtype), room_for(x, dtype)
+    size = _size(room, y, kernels, kernel_size, groups, scale_factor)
+    FUNCTIONS['spread', dtype](size, kernels.data_ptr(), y.data_ptr(), room.data_ptr())
+    if room is not x:
+        x.copy_(room)
 
 
-def _run(
-    name: str,
-    dtype: torch.dtype,
-    kernel_size: int,
-    groups: int,
-    scale_factor: int,
-    maps: tuple[Tensor, Tensor, Tensor],
-    given: tuple[int, int],
-    wanted: int,
-) -> None:
-    """Makes the map ``wanted`` of x, y and the kernels from the two that are ``given``."""
-    x, y, kernels = maps
-    first, second = given
-    inputs = make_ready(maps[first], dtype), make_ready(maps[second], dtype)
-    result = room_for(maps[wanted], dtype)
-    size = Reassembly(
-        *x.shape,
+def _size(
+    x: Tensor, y: Tensor, kernels: Tensor, kernel_size: int, groups: int, scale_factor: int
+) -> Reassembly:
+    threads = torch.get_num_threads() if y.numel() * kernel_size**2 >= _LITTLE else 1
+    return _known_size(
+        x.shape,
         groups,
         scale_factor,
-        BLOCK,
-        is_channels_last(x),
-        is_channels_last(y),
-        torch.get_num_threads(),
+        not x.is_contiguous(),
+        not y.is_contiguous(),
+        threads,
         kernel_size,
-        is_channels_last(kernels),
+        not kernels.is_contiguous(),
     )
-    FUNCTIONS[name, dtype](size, *[z.data_ptr() for z in (*inputs, result)])
-    if result is not maps[wanted]:
-        maps[wanted].copy_(result)
+
+
+# filling a struct takes longer than finding it
+@functools.lru_cache(maxsize=1024)
+def _known_size(shape: tuple[int, ...], groups: int, scale_factor: int, *others: int) -> Reassembly:
+    return Reassembly(*shape, groups, scale_factor, BLOCK, *others)

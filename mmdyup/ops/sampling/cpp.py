@@ -1,26 +1,37 @@
 """Bilinear samples by compiled code for the CPU."""
 
+import functools
 from math import ceil
 
 import torch
 from torch import Tensor
 
-from ..csrc.library import BLOCK, FUNCTIONS, Sampling, make_ready, room_for
-from ..tensors import compute_dtype, is_channels_last, memory_format_of
+from ..csrc.library import BLOCK, FUNCTIONS, Sampling, make_ready, room_for, widest
 
-# What a block is made smaller to where threads, which divide blocks, would idle otherwise.
+# Fewer values of y take no longer than threads take to begin.
+_LITTLE = 1 << 14
+# What blocks are made smaller to where threads, which divide them, would idle otherwise.
 _SMALLEST_BLOCK = 16
+_NO_STEPS = 8 * (0,)
 
 
 def sample(x: Tensor, offsets: Tensor, start: Tensor | None, scale: float, y: Tensor) -> None:
     """See :data:`mmdyup.ops.sampling.sample`."""
-    dtype = compute_dtype(x)
-    size, *inputs = _make_ready(x, offsets, start, scale, dtype)
-    result = room_for(y, dtype)
-    tables = result.new_empty(0 if size.x_channels_last else x.numel())
-    _call('sample', dtype, size, *inputs, tables, result)
-    if result is not y:
-        y.copy_(result)
+    dtype = widest(x)
+    x, room = make_ready(x, dtype), room_for(y, dtype)
+    offsets, start = _make_ready(offsets, start, dtype)
+    size = _size(x, room, offsets, scale, _count_threads(room), BLOCK, _NO_STEPS)
+    tables = None if size.x_channels_last else torch.empty_like(x)
+    FUNCTIONS['sample', dtype](
+        size,
+        x.data_ptr(),
+        offsets.data_ptr(),
+        _address(start),
+        _address(tables),
+        room.data_ptr(),
+    )
+    if room is not y:
+        y.copy_(room)
 
 
 def sample_backward(
@@ -32,40 +43,89 @@ def sample_backward(
     grad_x: Tensor,
     grad_offsets: Tensor,
 ) -> None:
-    """See :data:`mmdyup.ops.sampling.sample_backward`."""
-    dtype = compute_dtype(x)
-    size, *inputs = _make_ready(x, offsets, start, scale, dtype)
-    of_group = size.channels // size.groups
-    while size.block > _SMALLEST_BLOCK and (
-        size.images * size.groups * ceil(of_group / size.block) < size.threads
-    ):
-        size.block //= 2
-    grad_y = grad_y.to(dtype).contiguous(memory_format=memory_format_of(grad_x))
-    result = room_for(grad_x, dtype)
-    # every block of a group has its share of the gradient of the group's offsets
-    shares = result.new_empty(ceil(of_group / size.block), *offsets.shape)
-    size.grad_offsets_step[:] = [*shares.stride()[1:], shares.stride(0)]
-    tables = result.new_empty(
-        0 if size.x_channels_last else 2 * size.threads * size.block * size.height * size.width
+    """See :data:`mmdyup.ops.sampling.sample_backward`; ``grad_x`` lies in memory as ``x``."""
+    dtype = widest(x)
+    x, grad_y, room = make_ready(x, dtype), make_ready(grad_y, dtype), room_for(grad_x, dtype)
+    offsets, start = _make_ready(offsets, start, dtype)
+    threads, last = _count_threads(grad_y), not x.is_contiguous()
+    block, blocks = _divide_channels(*x.shape[:2], offsets.shape[2], threads, last)
+    if blocks == 1:
+        shares = room_for(grad_offsets, dtype)
+        steps = *shares.stride(), 0
+    else:  # every block of a group has its share of the gradient of the group's offsets
+        shares = torch.empty((blocks, *offsets.shape), dtype=dtype)
+        steps = *shares.stride()[1:], shares.stride(0)
+    size = _size(x, grad_y, offsets, scale, threads, block, steps)
+    tables = None if last else torch.empty((2 * threads, block, *x.shape[2:]), dtype=dtype)
+    FUNCTIONS['sample_backward', dtype](
+        size,
+        x.data_ptr(),
+        grad_y.data_ptr(),
+        offsets.data_ptr(),
+        _address(start),
+        _address(tables),
+        room.data_ptr(),
+        shares.data_ptr(),
     )
-    _call('sample_backward', dtype, size, grad_y, *inputs, tables, result, shares)
-    if result is not grad_x:
-        grad_x.copy_(result)
-    grad_offsets.copy_(shares[0] if len(shares) == 1 else shares.sum(0))
+    if room is not grad_x:
+        grad_x.copy_(room)
+    if shares is not grad_offsets:
+        grad_offsets.copy_(shares if blocks == 1 else shares.sum(0))
 
 
 def _make_ready(
-    x: Tensor, offsets: Tensor, start: Tensor | None, scale: float, dtype: torch.dtype
-) -> tuple[Sampling, Tensor, Tensor, Tensor | None]:
-    offsets = offsets.to(dtype)
-    last = is_channels_last(x)
-    size = Sampling(
-        *x.shape, *offsets.shape[2:4], BLOCK, last, last, torch.get_num_threads(), scale=scale
+    offsets: Tensor, start: Tensor | None, dtype: torch.dtype
+) -> tuple[Tensor, Tensor | None]:
+    if offsets.dtype is not dtype:
+        offsets = offsets.to(dtype)
+    if start is not None and not (start.dtype is dtype and start.is_contiguous()):
+        start = start.to(dtype).contiguous()
+    return offsets, start
+
+
+def _address(x: Tensor | None) -> int | None:
+    return None if x is None else x.data_ptr()
+
+
+@functools.lru_cache(maxsize=1024)
+def _divide_channels(
+    images: int, channels: int, groups: int, threads: int, channels_last: bool
+) -> tuple[int, int]:
+    """Channels of a block, and how many blocks a group is divided into."""
+    of_group = channels // groups
+    block = of_group if channels_last else min(of_group, BLOCK)
+    while block > _SMALLEST_BLOCK and images * groups * ceil(of_group / block) < threads:
+        block = ceil(block / 2)
+    return block, ceil(of_group / block)
+
+
+def _count_threads(y: Tensor) -> int:
+    return torch.get_num_threads() if y.numel() >= _LITTLE else 1
+
+
+def _size(
+    x: Tensor,
+    y: Tensor,
+    offsets: Tensor,
+    scale: float,
+    threads: int,
+    block: int,
+    grad_steps: tuple[int, ...],
+) -> Sampling:
+    return _known_size(
+        x.shape,
+        offsets.shape,
+        block,
+        not x.is_contiguous(),
+        not y.is_contiguous(),
+        threads,
+        offsets.stride(),
+        grad_steps,
+        scale,
     )
-    size.offsets_step[:] = offsets.stride()
-    start = None if start is None else start.to(dtype).contiguous()
-    return size, make_ready(x, dtype), offsets, start
 
 
-def _call(name: str, dtype: torch.dtype, size: Sampling, *tensors: Tensor | None) -> None:
-    FUNCTIONS[name, dtype](size, *[None if z is None else z.data_ptr() for z in tensors])
+# filling a struct takes longer than finding it
+@functools.lru_cache(maxsize=1024)
+def _known_size(shape: tuple[int, ...], offsets_shape: tuple[int, ...], *others) -> Sampling:
+    return Sampling(*shape, *offsets_shape[2:4], *others)
