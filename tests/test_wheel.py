@@ -22,7 +22,8 @@ from install_checks import SetupError, choose_python
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[1]
-OTHERS = [version for version in ((3, 10), (3, 11), (3, 12)) if version != sys.version_info[:2]]
+PYTHONS = ((3, 10), (3, 11), (3, 12), (3, 13))
+OTHERS = [version for version in PYTHONS if version != sys.version_info[:2]]
 # Run by the other Python: where the package lies, and what each library in it answers.
 ANSWERS = """
 import ctypes, importlib.util, pathlib
