@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 # as in interface.cpp
-_INTERFACE = 3
+_INTERFACE = 4
 
 #: Channels of a block at most, where a tile of it must stay in the first cache.
 BLOCK = 128

@@ -138,21 +138,22 @@ inline void sample(const Samples<T>& samples, int64_t i, Columns<const T> x, int
   for (; c < channels; ++c) y[c] = by_nw * nw[c] + by_ne * ne[c] + by_sw * sw[c] + by_se * se[c];
 }
 
-// Not inline, or compilers run out of registers. The gradients of the four pixels are added to, and `sums` are the products of each with grad_y.
+// Adds to the gradients of the four pixels, and makes `sums` of the products of each with grad_y.
+// Not inline, or compilers run out of registers.
 template <class T>
 __attribute__((noinline)) void sample_backward(const View<T>& view, int64_t i, const T* grad_y,
-                                               T* nowhere, T* sums) {
+                                               bool is_late, T* nowhere, T* sums) {
   const Samples<T>& samples = view.samples;
   const int64_t channels = view.block.channels, step = view.x.step;
   const int64_t pixel = samples.pixel[i] * step;
   const int64_t right = samples.right[i] * step, down = samples.down[i] * step;
   const T* nw = view.x.at + pixel;
   const T *ne = nw + right, *sw = nw + down, *se = sw + right;
-  T* grad_nw = view.grad_x + pixel;
   // a neighbour beyond the border gets nothing, whatever the gradient is
-  T* grad_ne = right ? grad_nw + right : nowhere;
-  T* grad_sw = down ? grad_nw + down : nowhere;
-  T* grad_se = right && down ? grad_sw + right : nowhere;
+  T* grad_nw = is_late ? nowhere : view.grad_x + pixel;
+  T* grad_ne = right && !is_late ? grad_nw + right : nowhere;
+  T* grad_sw = down && !is_late ? grad_nw + down : nowhere;
+  T* grad_se = right && down && !is_late ? grad_sw + right : nowhere;
   const T by_nw = samples.nw[i], by_ne = samples.ne[i], by_sw = samples.sw[i], by_se = samples.se[i];
   Vector<T> products[4] = {};
   int64_t c = 0;
@@ -249,74 +250,126 @@ void sample_all(const Sampling& size, const T* x, const T* offsets, const T* sta
   });
 }
 
-// `tables` has room for two of a block for each thread, unless x is in channels-last.
+// What a sample adds to the gradients of its pixels, once these are no thread's own any more.
+template <class T> struct Late {
+  const T* grad_y;
+  T* grad_nw;
+  int64_t right, down, channels;
+  T nw, ne, sw, se;
+
+  Late(const View<T>& view, int64_t i, const T* grad_y)
+      : grad_y(grad_y), grad_nw(view.grad_x + view.samples.pixel[i] * view.x.step),
+        right(view.samples.right[i] * view.x.step), down(view.samples.down[i] * view.x.step),
+        channels(view.block.channels), nw(view.samples.nw[i]), ne(view.samples.ne[i]),
+        sw(view.samples.sw[i]), se(view.samples.se[i]) {}
+
+  // For one of `shares` equal shares of the channels.
+  void add(int64_t share, int64_t shares) const {
+    const int64_t from = channels * share / shares, to = channels * (share + 1) / shares;
+    const auto add_to = [&](T* grad, T weight) {
+      for (int64_t c = from; c < to; ++c) grad[c] += weight * grad_y[c];
+    };
+    add_to(grad_nw, nw);
+    if (right) add_to(grad_nw + right, ne);
+    if (down) add_to(grad_nw + down, sw);
+    if (right && down) add_to(grad_nw + down + right, se);
+  }
+};
+
+// What the gradients are made of, and that of the offsets.
+template <class T> struct Given {
+  const Sampling& size;
+  const T *grad_y, *offsets, *start;
+  T* grad_offsets;
+};
+
+// For rows `from` to `to` of cells. With `late`, rows of pixels are divided between threads as these
+// are, and a sample that meets another thread's is added to it.
 template <class T>
-void sample_all_backward(const Sampling& size, const T* x, const T* grad_y, const T* offsets,
-                         const T* start, T* tables, T* grad_x, T* grad_offsets) {
-  const int64_t s = size.scale_factor, pixels = size.pixels(), blocks = size.blocks();
-  // samples of one pixel must not meet in two threads: these share channels, not rows
-  const int64_t sharers = (size.threads + size.images - 1) / size.images;
-  const int64_t parts = size.x_channels_last ? std::min(blocks, sharers) : blocks;
-  divide(size, size.images * parts, 1, [&](int64_t unit, int64_t, int64_t) {
-    const Part part(size, parts, unit);
-    T* table = tables + 2 * omp_get_thread_num() * pixels * size.block;
-    T* grad_table = table + pixels * size.block;
-    const Block first(size, part.from), last(size, part.to - 1);
-    const int64_t channels = last.first + last.channels - first.first;
-    Columns<const T> pixels_of_x = {table, channels};
-    Columns<T> pixels_of_grad = {grad_table, channels};
-    if (size.x_channels_last) {
-      const int64_t at = part.image * size.channels * pixels + first.first;
-      pixels_of_x = {x + at, size.channels};
-      pixels_of_grad = {grad_x + at, size.channels};
-    } else {
-      for (int64_t row = 0; row < size.height; ++row)
-        row_of_x(size, x, part.image, first, row)
-            .read(0, size.width, channels, {table + row * size.width * channels, channels});
-    }
-    for (int64_t pixel = 0; pixel < pixels; ++pixel)
-      std::fill_n(pixels_of_grad.from(pixel).at, channels, T(0));
-    const SamplesOfGroups<T> samples(size);
-    std::vector<View<T>> views;
-    for (int64_t index = part.from; index < part.to; ++index) {
-      const Block block(size, index);
-      const int64_t channel = block.first - first.first;
-      views.push_back({block, samples[block.group], pixels_of_x.from(0, channel),
-                       pixels_of_grad.from(0, channel).at});
-    }
-    const int64_t columns = size.tile_cells() * s;
-    const Table<T> tile_of_y(columns, size.y_channels_last ? 0 : channels), nowhere(1, size.block);
-    std::fill_n(nowhere.columns().at, size.block, T(0));
-    const std::unique_ptr<T[]> sums(new T[4 * columns * views.size()]);
-    for (int64_t line = 0; line < size.lines(); ++line)
-      each_tile(size, line, [&](const Tile& tile) {
-        for (int64_t group = first.group; group <= last.group; ++group)
-          find_samples(size, offsets, start, part.image, group, tile, samples[group]);
-        const Row<const T> row = row_of_y(size, grad_y, part.image, first, line);
-        Columns<const T> in = row.columns(tile.cell * s);
-        if (!size.y_channels_last) {
-          const Columns<T> to = tile_of_y.columns();
-          row.read(tile.cell * s, tile.cells * s, channels, to);
-          in = {to.at, to.step};
-        }
-        each_column(size, tile, row, channels, [&](int64_t column, int64_t i) {
-          T* to = sums.get() + 4 * i;
-          for (const View<T>& view : views) {
-            sample_backward(view, i, in.from(column, view.block.first - first.first).at,
-                            nowhere.columns().at, to);
-            to += 4 * columns;
-          }
-        });
-        const T* from = sums.get();
+void go_back(const Given<T>& given, const Part& part, Columns<const T> x, Columns<T> grad_x,
+             int64_t from, int64_t to, std::vector<Late<T>>* late) {
+  const Sampling& size = given.size;
+  const int64_t s = size.scale_factor, columns = size.tile_cells() * s;
+  const Block first(size, part.from), last(size, part.to - 1);
+  const int64_t channels = last.first + last.channels - first.first;
+  const SamplesOfGroups<T> samples(size);
+  std::vector<View<T>> views;
+  for (int64_t index = part.from; index < part.to; ++index) {
+    const Block block(size, index);
+    const int64_t channel = block.first - first.first;
+    views.push_back({block, samples[block.group], x.from(0, channel), grad_x.from(0, channel).at});
+  }
+  const Table<T> tile_of_y(columns, size.y_channels_last ? 0 : channels), nowhere(1, size.block);
+  std::fill_n(nowhere.columns().at, size.block, T(0));
+  const std::unique_ptr<T[]> sums(new T[4 * columns * views.size()]);
+  for (int64_t line = from * s; line < to * s; ++line)
+    each_tile(size, line, [&](const Tile& tile) {
+      for (int64_t group = first.group; group <= last.group; ++group)
+        find_samples(size, given.offsets, given.start, part.image, group, tile, samples[group]);
+      const Row<const T> row = row_of_y(size, given.grad_y, part.image, first, line);
+      Columns<const T> in = row.columns(tile.cell * s);
+      if (!size.y_channels_last) {
+        const Columns<T> to = tile_of_y.columns();
+        row.read(tile.cell * s, tile.cells * s, channels, to);
+        in = {to.at, to.step};
+      }
+      each_column(size, tile, row, channels, [&](int64_t column, int64_t i) {
+        T* to_sums = sums.get() + 4 * i;
         for (const View<T>& view : views) {
-          write_grad_offsets(size, part.image, view, tile, from, grad_offsets);
-          from += 4 * columns;
+          const T* grad_y = in.from(column, view.block.first - first.first).at;
+          const int64_t pixel = view.samples.pixel[i];
+          const bool is_late = late && (pixel < from * size.width ||
+                                        pixel + view.samples.down[i] >= to * size.width);
+          if (is_late) late->emplace_back(view, i, grad_y);
+          sample_backward(view, i, grad_y, is_late, nowhere.columns().at, to_sums);
+          to_sums += 4 * columns;
         }
       });
-    if (!size.x_channels_last)
-      for (int64_t row = 0; row < size.height; ++row)
-        row_of_x(size, grad_x, part.image, first, row)
-            .write(0, size.width, channels, {grad_table + row * size.width * channels, channels});
+      const T* of_view = sums.get();
+      for (const View<T>& view : views) {
+        write_grad_offsets(size, part.image, view, tile, of_view, given.grad_offsets);
+        of_view += 4 * columns;
+      }
+    });
+}
+
+// For x and y in channels-last: threads divide rows, and share channels where they would meet.
+template <class T> void go_back_in_place(const Given<T>& given, const T* x, T* grad_x) {
+  const Sampling& size = given.size;
+  std::vector<std::vector<Late<T>>> late(size.threads);
+  divide(size, size.images, size.height, [&](int64_t image, int64_t from, int64_t to) {
+    const int64_t row = size.width * size.channels, at = image * size.height * row;
+    std::fill_n(grad_x + at + from * row, (to - from) * row, T(0));
+    const bool is_whole = from == 0 && to == size.height;
+    go_back<T>(given, Part(size, 1, image), {x + at, size.channels},
+            {grad_x + at, size.channels}, from, to,
+            is_whole ? nullptr : &late[omp_get_thread_num()]);
+  });
+  const auto is_empty = [](const auto& samples) { return samples.empty(); };
+  if (std::all_of(late.begin(), late.end(), is_empty)) return;
+  divide(size, size.threads, 1, [&](int64_t share, int64_t, int64_t) {
+    for (const auto& samples : late)
+      for (const Late<T>& sample : samples) sample.add(share, size.threads);
+  });
+}
+
+// `tables` has room for two of a block for each thread: threads divide blocks.
+template <class T> void go_back_in_tables(const Given<T>& given, const T* x, T* tables, T* grad_x) {
+  const Sampling& size = given.size;
+  const int64_t pixels = size.pixels(), width = size.width, blocks = size.blocks();
+  divide(size, size.images * blocks, 1, [&](int64_t unit, int64_t, int64_t) {
+    const Part part(size, blocks, unit);
+    const Block block(size, part.from);
+    T* table = tables + 2 * omp_get_thread_num() * pixels * size.block;
+    const Columns<T> at = {table, block.channels};
+    const Columns<T> grad_at = {table + pixels * size.block, block.channels};
+    for (int64_t row = 0; row < size.height; ++row)
+      row_of_x(size, x, part.image, block, row).read(0, width, block.channels, at.from(row * width));
+    std::fill_n(grad_at.at, pixels * block.channels, T(0));
+    go_back<T>(given, part, {at.at, at.step}, grad_at, 0, size.height, nullptr);
+    for (int64_t row = 0; row < size.height; ++row)
+      row_of_x(size, grad_x, part.image, block, row)
+          .write(0, width, block.channels, grad_at.from(row * width));
   });
 }
 
@@ -331,7 +384,9 @@ void sample_all_backward(const Sampling& size, const T* x, const T* grad_y, cons
   extern "C" void mmdyup_sample_backward_##name(                                                 \
       const mmdyup::Sampling* size, const T* x, const T* grad_y, const T* offsets,               \
       const T* start, T* tables, T* grad_x, T* grad_offsets) {                                   \
-    mmdyup::sample_all_backward(*size, x, grad_y, offsets, start, tables, grad_x, grad_offsets); \
+    const mmdyup::Given<T> given = {*size, grad_y, offsets, start, grad_offsets};                \
+    if (size->x_channels_last) mmdyup::go_back_in_place(given, x, grad_x);                       \
+    else mmdyup::go_back_in_tables(given, x, tables, grad_x);                                    \
   }
 
 EXPORT(float, float32)

@@ -48,7 +48,11 @@ def sample_backward(
     x, grad_y, room = make_ready(x, dtype), make_ready(grad_y, dtype), room_for(grad_x, dtype)
     offsets, start = _make_ready(offsets, start, dtype)
     threads, last = _count_threads(grad_y), not x.is_contiguous()
-    block, blocks = _divide_channels(*x.shape[:2], offsets.shape[2], threads, last)
+    if last:  # threads divide rows
+        block, blocks = x.shape[1] // offsets.shape[2], 1
+        grad_y = grad_y.contiguous(memory_format=torch.channels_last)
+    else:
+        block, blocks = _divide_channels(*x.shape[:2], offsets.shape[2], threads)
     if blocks == 1:
         shares = room_for(grad_offsets, dtype)
         steps = *shares.stride(), 0
@@ -88,12 +92,10 @@ def _address(x: Tensor | None) -> int | None:
 
 
 @functools.lru_cache(maxsize=1024)
-def _divide_channels(
-    images: int, channels: int, groups: int, threads: int, channels_last: bool
-) -> tuple[int, int]:
+def _divide_channels(images: int, channels: int, groups: int, threads: int) -> tuple[int, int]:
     """Channels of a block, and how many blocks a group is divided into."""
     of_group = channels // groups
-    block = of_group if channels_last else min(of_group, BLOCK)
+    block = min(of_group, BLOCK)
     while block > _SMALLEST_BLOCK and images * groups * ceil(of_group / block) < threads:
         block = ceil(block / 2)
     return block, ceil(of_group / block)
