@@ -17,7 +17,7 @@ static inline int omp_get_num_threads() { return 1; }
 namespace mmdyup {
 
 // How many columns of a line are worked on together: a tile, which stays in the first cache.
-constexpr int64_t TILE = 32;
+constexpr int64_t TILE = 64;
 
 // A feature x and its upsampled map y. This and the structs made of it are as in library.py, which
 // compares their sizes.
