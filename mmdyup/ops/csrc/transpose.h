@@ -6,7 +6,7 @@
 namespace mmdyup {
 
 inline void transpose_four(const float* from, int64_t from_step, float* to, int64_t to_step) {
-  Half<float> row[4], half[4];
+  Four row[4], half[4];
   for (int i = 0; i < 4; ++i) std::memcpy(&row[i], from + i * from_step, sizeof(row[i]));
   for (int i = 0; i < 2; ++i) {
     half[2 * i] = pick<0, 4, 1, 5>(row[2 * i], row[2 * i + 1]);

@@ -1,4 +1,4 @@
-// Vectors of numbers, for every compiler and processor: what a processor lacks, compilers split.
+// Vectors of numbers, for every compiler and processor, as long as its registers.
 #pragma once
 
 #include <cstdint>
@@ -18,9 +18,14 @@ template <class T, int64_t count> struct VectorOf {
   typedef T Type __attribute__((vector_size(count * sizeof(T))));
 };
 
-template <class T> constexpr int64_t LANES = 32 / sizeof(T);
+#ifdef __AVX__
+constexpr int64_t VECTOR_BYTES = 32;
+#else
+constexpr int64_t VECTOR_BYTES = 16;
+#endif
+template <class T> constexpr int64_t LANES = VECTOR_BYTES / sizeof(T);
 template <class T> using Vector = typename VectorOf<T, LANES<T>>::Type;
-template <class T> using Half = typename VectorOf<T, LANES<T> / 2>::Type;
+typedef VectorOf<float, 4>::Type Four;
 
 template <class T> inline Vector<T> load(const T* from) {
   Vector<T> vector;
@@ -31,7 +36,7 @@ template <class T> inline Vector<T> load(const T* from) {
 // To be used more than once: GCC would read it from memory anew for each use.
 template <class T> inline Vector<T> load_to_register(const T* from) {
   Vector<T> vector = load(from);
-#if defined(__AVX__) && !defined(__clang__)
+#if defined(__SSE2__) && !defined(__clang__)
   asm("" : "+x"(vector));
 #endif
   return vector;
@@ -60,30 +65,33 @@ template <int... lanes, class V> inline V pick(V first, V second) {
 #endif
 }
 
-template <class T> inline Half<T> add_halves(Vector<T> vector) {
-  Half<T> half[2];
-  std::memcpy(half, &vector, sizeof(vector));
-  return half[0] + half[1];
-}
-
 // The sums of four vectors, one after the other.
 inline void sum_four(const Vector<float>* vectors, float* sums) {
   Vector<float> pair[2];
+#ifdef __AVX__
   for (int i = 0; i < 2; ++i) {
     const Vector<float> a = vectors[2 * i], b = vectors[2 * i + 1];
     pair[i] = pick<0, 8, 1, 9, 4, 12, 5, 13>(a, b) + pick<2, 10, 3, 11, 6, 14, 7, 15>(a, b);
   }
-  const Half<float> all = add_halves<float>(pick<0, 1, 8, 9, 4, 5, 12, 13>(pair[0], pair[1]) +
-                                            pick<2, 3, 10, 11, 6, 7, 14, 15>(pair[0], pair[1]));
+  const Vector<float> halves = pick<0, 1, 8, 9, 4, 5, 12, 13>(pair[0], pair[1]) +
+                               pick<2, 3, 10, 11, 6, 7, 14, 15>(pair[0], pair[1]);
+  Four half[2];
+  std::memcpy(half, &halves, sizeof(halves));
+  const Four all = half[0] + half[1];
+#else
+  for (int i = 0; i < 2; ++i) {
+    const Vector<float> a = vectors[2 * i], b = vectors[2 * i + 1];
+    pair[i] = pick<0, 4, 1, 5>(a, b) + pick<2, 6, 3, 7>(a, b);
+  }
+  const Four all = pick<0, 1, 4, 5>(pair[0], pair[1]) + pick<2, 3, 6, 7>(pair[0], pair[1]);
+#endif
   std::memcpy(sums, &all, sizeof(all));
 }
 
 inline void sum_four(const Vector<double>* vectors, double* sums) {
-  for (int i = 0; i < 2; ++i) {
-    const Vector<double> a = vectors[2 * i], b = vectors[2 * i + 1];
-    const Half<double> pair =
-        add_halves<double>(pick<0, 4, 2, 6>(a, b) + pick<1, 5, 3, 7>(a, b));
-    std::memcpy(sums + 2 * i, &pair, sizeof(pair));
+  for (int i = 0; i < 4; ++i) {
+    sums[i] = 0;
+    for (int64_t lane = 0; lane < LANES<double>; ++lane) sums[i] += vectors[i][lane];
   }
 }
 
