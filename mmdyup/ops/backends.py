@@ -170,12 +170,16 @@ def is_traced() -> bool:
 
 def is_exported() -> bool:
     """Whether a graph is recorded that leaves Python and so cannot hold an operator of ours."""
-    return torch.jit.is_tracing() or _is_compiling() and not _is_dynamo_compiling()
+    if torch.jit.is_tracing() or is_exporting():
+        return True
+    return _is_compiling() and not _is_dynamo_compiling()
 
 
 # PyTorch 2.1 to 2.3 have these, or nothing, in other places
 _is_compiling = getattr(torch.compiler, 'is_compiling', None) or torch._dynamo.is_compiling
 _is_dynamo_compiling = getattr(torch.compiler, 'is_dynamo_compiling', None) or _is_compiling
+# 2.7 and later; a strict export goes through torch.compile, and only this tells them apart
+is_exporting = getattr(torch.compiler, 'is_exporting', bool)
 
 
 @torch.compiler.assume_constant_result  # else it would break a compiled graph

@@ -8,11 +8,11 @@ from torch import Tensor
 
 
 def compute_dtype(*tensors: Tensor) -> torch.dtype:
-    """The dtype to compute in: the widest of the tensors', and float32 at least."""
-    dtype = torch.float32
+    """The dtype to compute in: float64 where a tensor has it, else float32."""
     for tensor in tensors:
-        dtype = torch.promote_types(dtype, tensor.dtype)
-    return dtype
+        if tensor.dtype is torch.float64:
+            return torch.float64
+    return torch.float32
 
 
 def memory_format_of(x: Tensor) -> torch.memory_format:

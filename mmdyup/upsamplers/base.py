@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..ops.backends import is_exporting
 from ..ops.checks import check_positive_int
 from .registry import BaseModule
 
@@ -126,9 +127,8 @@ def unknown_argument(cls: type[Upsampler], name: str) -> str:
 
 def _are_fixed(*sizes) -> bool:
     """Whether sizes are numbers, not symbols of a graph that is being exported for any size."""
-    exporting = getattr(torch.compiler, 'is_exporting', bool)()
     # a strict export goes through torch.compile, which shows symbols as numbers
-    if exporting and torch.compiler.is_dynamo_compiling():
+    if is_exporting() and torch.compiler.is_dynamo_compiling():
         return False
     return all(isinstance(size, int) for size in sizes)
 

@@ -200,12 +200,13 @@ def test_a_compiled_graph_holds_the_operator_an_exported_one_does_not():
         Sampling(), fullgraph=True, backend=lambda graph, _: graphs.append(graph) or graph
     )
     torch.testing.assert_close(compiled(*args), Sampling()(*args))
-    exported = torch.export.export(Sampling(), args)
-    torch.testing.assert_close(exported.module()(*args), Sampling()(*args))
+    for strict in (False, True):
+        exported = torch.export.export(Sampling(), args, strict=strict)
+        torch.testing.assert_close(exported.module()(*args), Sampling()(*args))
+        graphs.append(exported.graph_module)
     assert [
-        any('mmdyup.sample' in str(node.target) for node in graph.graph.nodes)
-        for graph in (*graphs, exported.graph_module)
-    ] == [True, False]
+        any('mmdyup.sample' in str(node.target) for node in graph.graph.nodes) for graph in graphs
+    ] == [True, False, False]
 
 
 def test_the_operator_is_registered_as_pytorch_asks(memory_format, way):

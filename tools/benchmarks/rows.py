@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from mmdyup import build_upsampler, list_upsamplers
 from mmdyup.ops import carafe, point_sample
 from mmdyup.ops.backends import choose_backend
+from mmdyup.ops.tensors import compute_dtype
 from mmdyup.upsamplers.dysample import bilinear_start
 
 from . import flops
@@ -88,7 +89,7 @@ def _point_sample(case: Case, backend: str = 'auto') -> Subject:
     def offsets():
         start = bilinear_start(case.ratio, _GROUPS).to(case.device)
         noise = case.low(start.shape[1])
-        return (0.25 * noise.to(torch.promote_types(noise.dtype, torch.float32)) + start,)
+        return (0.25 * noise.to(compute_dtype(noise)) + start,)
 
     run = partial(point_sample, scale_factor=case.ratio, groups=_GROUPS, backend=backend)
     return Subject(run, _cost(case, flops.bilinear), offsets)

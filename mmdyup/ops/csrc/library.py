@@ -64,14 +64,6 @@ _FUNCTIONS = {
 }
 
 
-def widest(*tensors: Tensor) -> torch.dtype:
-    """The dtype to compute in, float32 or float64."""
-    for x in tensors:
-        if x.dtype is torch.float64:
-            return torch.float64
-    return torch.float32
-
-
 def make_ready(x: Tensor, dtype: torch.dtype) -> Tensor:
     """``x``, (N, C, H, W), in ``dtype`` and without gaps: in channels-last, or contiguous."""
     if x.dtype is not dtype:  # asking takes a tenth of the time that to() takes to return x

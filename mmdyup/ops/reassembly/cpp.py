@@ -5,7 +5,8 @@ import functools
 import torch
 from torch import Tensor
 
-from ..csrc.library import BLOCK, FUNCTIONS, Reassembly, make_ready, room_for, widest
+from ..csrc.library import BLOCK, FUNCTIONS, Reassembly, make_ready, room_for
+from ..tensors import compute_dtype
 
 # Fewer multiply-adds take no longer than threads take to begin.
 _LITTLE = 1 << 18
@@ -21,7 +22,7 @@ def reassemble(
     y: Tensor,
 ) -> None:
     """See :mod:`mmdyup.ops.reassembly.contractions`; ``softmax`` is Triton's and False here."""
-    dtype = widest(x, kernels)
+    dtype = compute_dtype(x, kernels)
     x, kernels, room = make_ready(x, dtype), make_ready(kernels, dtype), room_for(y, dtype)
     size = _size(x, room, kernels, kernel_size, groups, scale_factor)
     FUNCTIONS['reassemble', dtype](size, x.data_ptr(), kernels.data_ptr(), room.data_ptr())
@@ -33,7 +34,7 @@ def scores(
     x: Tensor, y: Tensor, kernel_size: int, groups: int, scale_factor: int, kernels: Tensor
 ) -> None:
     """See :mod:`mmdyup.ops.reassembly.contractions`."""
-    dtype = widest(x, y)
+    dtype = compute_dtype(x, y)
     x, y, room = make_ready(x, dtype), make_ready(y, dtype), room_for(kernels, dtype)
     size = _size(x, y, room, kernel_size, groups, scale_factor)
     FUNCTIONS['scores', dtype](size, x.data_ptr(), y.data_ptr(), room.data_ptr())
@@ -45,7 +46,7 @@ def spread(
     kernels: Tensor, y: Tensor, kernel_size: int, groups: int, scale_factor: int, x: Tensor
 ) -> None:
     """See :mod:`mmdyup.ops.reassembly.contractions`."""
-    dtype = widest(kernels, y)
+    dtype = compute_dtype(kernels, y)
     kernels, y, room = make_ready(kernels, dtype), make_ready(y, dtype), room_for(x, dtype)
     size = _size(room, y, kernels, kernel_size, groups, scale_factor)
     FUNCTIONS['spread', dtype](size, kernels.data_ptr(), y.data_ptr(), room.data_ptr())

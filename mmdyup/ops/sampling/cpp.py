@@ -6,7 +6,8 @@ from math import ceil
 import torch
 from torch import Tensor
 
-from ..csrc.library import BLOCK, FUNCTIONS, Sampling, make_ready, room_for, widest
+from ..csrc.library import BLOCK, FUNCTIONS, Sampling, make_ready, room_for
+from ..tensors import compute_dtype
 
 # Fewer values of y take no longer than threads take to begin.
 _LITTLE = 1 << 14
@@ -17,7 +18,7 @@ _NO_STEPS = 8 * (0,)
 
 def sample(x: Tensor, offsets: Tensor, start: Tensor | None, scale: float, y: Tensor) -> None:
     """See :data:`mmdyup.ops.sampling.sample`."""
-    dtype = widest(x)
+    dtype = compute_dtype(x)
     x, room = make_ready(x, dtype), room_for(y, dtype)
     offsets, start = _make_ready(offsets, start, dtype)
     size = _size(x, room, offsets, scale, _count_threads(room), BLOCK, _NO_STEPS)
@@ -44,7 +45,7 @@ def sample_backward(
     grad_offsets: Tensor,
 ) -> None:
     """See :data:`mmdyup.ops.sampling.sample_backward`; ``grad_x`` lies in memory as ``x``."""
-    dtype = widest(x)
+    dtype = compute_dtype(x)
     x, grad_y, room = make_ready(x, dtype), make_ready(grad_y, dtype), room_for(grad_x, dtype)
     offsets, start = _make_ready(offsets, start, dtype)
     threads, last = _count_threads(grad_y), not x.is_contiguous()
