@@ -13,7 +13,9 @@ import sys
 from mmdyup.ops.backends import HAS_TRITON
 
 if not HAS_TRITON:
-    sys.exit('The kernels are compiled by Triton, which is not installed: pip install triton.')
+    sys.exit(
+        'The kernels are compiled by Triton 3, which is not installed: it comes with PyTorch 2.4 and later.'
+    )
 from benchmarks.case import DTYPES, LAYOUTS
 from benchmarks.instructions import compile_kernels, count, run_kernels
 

@@ -9,14 +9,10 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
+from torch.utils import flop_counter
 
 from . import backends
 from .backends import Results
-
-try:
-    from torch.utils.flop_counter import register_flop_formula
-except ImportError:  # PyTorch 2.1
-    register_flop_formula = None
 
 _LIBRARY = torch.library.Library('mmdyup', 'DEF')
 # What torch.compile asks of an operator: that its fake result is right, that strides are kept.
@@ -66,10 +62,7 @@ def register(
     _LIBRARY.impl(name, run, 'CompositeExplicitAutograd')
     _LIBRARY.impl(name, empty, 'Meta')  # which fake tensors of a recorded graph have too
     _LIBRARY.impl(name, _with_gradient(op, gradient), 'Autograd')
-    if register_flop_formula:
-        register_flop_formula(op.overloadpacket, get_raw=True)(
-            lambda *args, **_: 2 * multiply_adds(*args)
-        )
+    _count_flops(op.overloadpacket, lambda *args, **_: 2 * multiply_adds(*args))
     return op
 
 
@@ -77,6 +70,19 @@ def _define(schema: str) -> None:
     tags = [getattr(torch.Tag, tag) for tag in _TAGS if hasattr(torch.Tag, tag)]
     takes_tags = 'tags' in inspect.signature(_LIBRARY.define).parameters
     _LIBRARY.define(schema, **(dict(tags=tags) if takes_tags else {}))
+
+
+def _count_flops(op: Callable, count: Callable[..., int]) -> None:
+    if hasattr(flop_counter, 'register_flop_formula'):
+        flop_counter.register_flop_formula(op, get_raw=True)(count)
+        return
+
+    def count_from_shapes(*args, **_):
+        return count(
+            *(torch.empty(a, device='meta') if isinstance(a, torch.Size) else a for a in args)
+        )
+
+    flop_counter.flop_mapping[op] = count_from_shapes  # PyTorch 2.1
 
 
 def _with_gradient(op: Callable, gradient: Gradient | str) -> Callable:
