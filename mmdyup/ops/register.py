@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 from torch.utils import flop_counter
 
 from . import backends
@@ -106,6 +107,8 @@ def _with_gradient(op: Callable, gradient: Gradient | str) -> Callable:
             return (*known, *(None,) * (len(args) - len(known)))
 
     def call(*args):
+        if forward_ad._current_level >= 0:
+            _refuse_tangents(args[:num_tensors])
         if torch.is_grad_enabled():
             for arg in args[:num_tensors]:
                 if arg is not None and arg.requires_grad:
@@ -114,3 +117,12 @@ def _with_gradient(op: Callable, gradient: Gradient | str) -> Callable:
             return op(*args)
 
     return call
+
+
+def _refuse_tangents(tensors: tuple[Tensor | None, ...]) -> None:
+    for tensor in tensors:
+        if tensor is not None and forward_ad.unpack_dual(tensor).tangent is not None:
+            raise NotImplementedError(
+                "mmdyup's operators have no forward-mode derivative; use torch.autograd.grad, or "
+                "backend='reference'."
+            )
