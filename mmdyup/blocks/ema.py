@@ -1,7 +1,6 @@
-import torch
 from torch import Tensor, nn
 
-from ..ops.checks import check_divides, check_map, check_positive_int
+from ..ops.checks import check_divides, check_positive_int, check_shape
 
 
 class EMA(nn.Module):
@@ -35,15 +34,12 @@ class EMA(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to the same."""
-        check_map('x', x)
-        _, channels, h, _ = x.shape
-        if channels != self.in_channels:
-            raise ValueError(f'x must have {self.in_channels} channels, but it has {channels}.')
+        expected = (x.shape[0], self.in_channels, *x.shape[2:])
+        check_shape('x', x, expected, 'the channels that it was built for')
         grouped = x.unflatten(1, (self.groups, -1))
         maps = grouped.flatten(0, 1)
-        rows, columns = maps.mean(3, keepdim=True), maps.mean(2, keepdim=True).transpose(2, 3)
-        strips = self.conv1x1(torch.cat((rows, columns), 2)).sigmoid()
-        rows, columns = strips[:, :, :h], strips[:, :, h:].transpose(2, 3)
+        rows = self.conv1x1(maps.mean(3, keepdim=True)).sigmoid()
+        columns = self.conv1x1(maps.mean(2, keepdim=True)).sigmoid()
         first = self.gn(maps * rows * columns)
         second = self.conv3x3(maps)
         weights = (_weights(first) * second + _weights(second) * first).sum(1).sigmoid()

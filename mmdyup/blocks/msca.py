@@ -4,8 +4,6 @@ from torch import Tensor, nn
 from ..ops.checks import check_positive_int
 from .layers import Gate
 
-_GROUPS = 4
-
 
 class MSCA(nn.Module):
     """Multi-scale context attention; not SegNeXt's block of that name.
@@ -32,10 +30,8 @@ class MSCA(nn.Module):
         super().__init__()
         check_positive_int('in_channels', in_channels)
         check_positive_int('reduction', reduction)
-        if in_channels % _GROUPS:
-            raise ValueError(
-                f'in_channels must be a multiple of {_GROUPS}, but it is {in_channels}.'
-            )
+        if in_channels % 4:
+            raise ValueError(f'in_channels must be a multiple of 4, but it is {in_channels}.')
         self.shuffle = shuffle
         c, hidden = in_channels, max(in_channels // reduction, 4)
         self.branches = nn.ModuleList(
@@ -46,7 +42,7 @@ class MSCA(nn.Module):
                 _depthwise(c, 3, 3, dilation=3),
             )
         )
-        self.merge = nn.Conv2d(4 * c, c, 1, groups=_GROUPS, bias=False)
+        self.merge = nn.Conv2d(4 * c, c, 1, groups=4, bias=False)
         self.local = _depthwise(c, 3, 3, bias=False)
         self.channel_weights = nn.Sequential(
             nn.AdaptiveAvgPool2d(1),
