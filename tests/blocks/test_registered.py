@@ -60,4 +60,4 @@ def test_attention_is_a_plugin_of_mmdets_resnet():
     assert found == [128] * 4 + [512] * 3
     assert sum(isinstance(m, blocks.MSCA) for m in model.modules()) == 3
     with torch.no_grad():
-        assert model(torch.ones(1, 3, 32, 32))[-1].shape == (1, 2048, 1, 1)
+        assert model(torch.ones(1, 3, 64, 64))[-1].shape == (1, 2048, 2, 2)

@@ -60,7 +60,7 @@ def test_hybrid_down_beside_a_conv_module_is_the_block():
     block = HybridDown(*args)
     torch.nn.init.ones_(conv.beta.bias)
     block.load_state_dict(conv.state_dict(), strict=True)
-    block.bn.eps = conv.bn.eps
+    block.bn.eps, block.bn.momentum = conv.bn.eps, conv.bn.momentum
     x = torch.randn(2, 32, 7, 6)
     torch.testing.assert_close(conv(x), block(x))
     torch.testing.assert_close(fuse(conv.eval())(x), block.eval()(x), rtol=1e-4, atol=1e-5)
@@ -83,7 +83,8 @@ def test_every_step_takes_it_at_any_size(cfg, block, part, parent, args):
     assert len(steps(neck)) == 2
     for step in steps(neck):
         assert hasattr(step, 'beta') if block is None else type(step) is block
-    maps = tuple(torch.randn(2, c, *n) for c, n in zip(CHANNELS, [(9, 21), (5, 11), (3, 6)]))
+    sizes = [(9, 21), (5, 11), (3, 6)]
+    maps = tuple(torch.randn(2, c, *n) for c, n in zip(CHANNELS, sizes, strict=True))
     outs = neck(maps)
     assert [out.shape[-2:] for out in outs[:3]] == [x.shape[-2:] for x in maps]
     sum(out.square().sum() for out in outs).backward()
