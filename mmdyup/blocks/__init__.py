@@ -7,7 +7,7 @@ channels with (in_channels, ...).
 from ..upsamplers.registry import MODELS
 from .ema import EMA
 from .hybrid_down import HybridDown
-from .layers import Gate as Gate
+from .layers import ConvBNAct, Gate, SpaceToDepth
 from .layers import fuse as fuse
 from .msca import MSCA
 from .spd import SPDConv, SPDConvLite
@@ -16,6 +16,8 @@ from .spd import SPDConv, SPDConvLite
 DOWNSAMPLING = (SPDConv, SPDConvLite, HybridDown)
 #: Keeps channels and size.
 ATTENTION = (EMA, MSCA)
+#: What they are made of beside PyTorch's layers: a pickled block holds these too.
+LAYERS = (ConvBNAct, SpaceToDepth, Gate)
 
 __all__ = ['EMA', 'HybridDown', 'MSCA', 'SPDConv', 'SPDConvLite']
 

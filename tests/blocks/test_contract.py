@@ -11,6 +11,7 @@ from torch.func import functional_call
 
 from mmdyup import blocks
 from mmdyup.blocks import EMA, MSCA, HybridDown, SPDConv, SPDConvLite, fuse
+from mmdyup.blocks.layers import Gate
 from mmdyup.testing import DEVICES, HALVES
 
 BLOCKS = {
@@ -47,12 +48,18 @@ def conv(c1, c2):
 
 
 def gates(block):
-    return {name: m for name, m in block.named_modules() if isinstance(m, blocks.Gate)}
+    return {name: m for name, m in block.named_modules() if isinstance(m, Gate)}
 
 
 def test_the_list_of_blocks_is_whole():
     assert {cls.__name__ for cls in (*blocks.DOWNSAMPLING, *blocks.ATTENTION)} == {*blocks.__all__}
     assert {type(build()).__name__ for build in BLOCKS.values()} == {*blocks.__all__}
+
+
+@of_every_block
+def test_the_list_of_layers_is_whole(build):
+    ours = {type(m) for m in build().modules() if type(m).__module__.startswith('mmdyup')}
+    assert ours <= {*blocks.DOWNSAMPLING, *blocks.ATTENTION, *blocks.LAYERS}
 
 
 @pytest.mark.parametrize('device', DEVICES)
