@@ -35,6 +35,7 @@ ADDED = {
     'pixel_shuffle': {2: 9 * 256 * 1024 + 1024},
     'carafe': {2: 74_148, 4: 247_248, 8: 939_648, 16: 3_709_248},
     'fade': {2: 47_514},
+    'fade_no_gate': {2: 47_514 - 257},
     'sapa': {2: 17_472},
     'dlu': {2: 35_489, 4: 49_337, 8: 104_729, 16: 326_297},
     'dysample': {2: 8_192 + 32, 4: 32_768 + 128},
@@ -157,21 +158,42 @@ def test_the_papers_recipe(name):
     assert cfg.train_dataloader.dataset.ann_file.endswith('train2017.json')
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize('name', ['dysample', 'dlu'])
-def test_a_runner_starts_from_the_papers_start(name, tmp_path):
+# the start of the published detectors, as docs/reproduce.md and their configs write it
+XAVIER = "init_cfg=dict(type='Xavier', layer='Conv2d', distribution='uniform')"
+
+
+def started(name, folder, **own):
+    """The upsamplers of a Faster R-CNN as a Runner initializes it."""
     cfg = deepcopy(read(f'faster_rcnn_{name}'))
     cfg.model.backbone.init_cfg = None
-    cfg.work_dir = str(tmp_path)
-    runner = Runner(cfg.model, cfg.work_dir, default_scope='mmdet', experiment_name=name)
+    cfg.model.neck.upsample_cfg.update(own)
+    runner = Runner(cfg.model, str(folder), default_scope='mmdet', experiment_name=folder.name)
     runner._init_model_weights()
-    for upsampler in runner.model.neck.upsample_modules:
-        if name == 'dlu':
-            assert not upsampler.conv_offset.weight.any()
-        else:
-            torch.testing.assert_close(
-                upsampler.offset.weight.std().item(), 0.001, rtol=0.1, atol=0
-            )
+    return runner.model.neck.upsample_modules
+
+
+@pytest.mark.slow
+def test_a_runner_starts_dlu_from_the_papers_start(tmp_path):
+    for upsampler in started('dlu', tmp_path):
+        assert not upsampler.conv_offset.weight.any()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    'line, offset, scope',
+    # Xavier's of 256 channels in and 32 out
+    [('', 0.001, 0), (XAVIER, (2 / (256 + 32)) ** 0.5, (2 / (256 + 32)) ** 0.5)],
+    ids=['paper', 'published'],
+)
+def test_a_runner_starts_dysample_plus_from_either_start(line, offset, scope, tmp_path):
+    for upsampler in started('dysample_plus', tmp_path, **eval(f'dict({line})')):
+        for layer, std in ((upsampler.offset, offset), (upsampler.scope, scope)):
+            assert layer.weight.std().item() == pytest.approx(std, rel=0.05)
+        assert not upsampler.offset.bias.any()
+
+
+def test_the_line_of_the_published_start_is_documented():
+    assert XAVIER in (CONFIGS.parent / 'docs/reproduce.md').read_text(encoding='utf-8')
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ from copy import deepcopy
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
@@ -32,6 +33,8 @@ COUNTS = {
     'pixel_shuffle': lambda c: 9 * c * 4 * c + 4 * c,
     'carafe': lambda c: 64 * c + 64 + 9 * 64 * 100 + 100,
     'fade': lambda c: 2 * 64 * c + 64 + 9 * 64 * 25 + 25 + c + 1,
+    'fade_no_gate': lambda c: 2 * 64 * c + 64 + 9 * 64 * 25 + 25,
+    'fade_lite': lambda c: 2 * 25 * c + 25 + 9 * 25 + 25 + c + 1,
     'sapa': lambda c: 2 * (32 * c + 32) + 4 * c,
     'dlu': lambda c: 64 * c + 64 + 9 * 64 * 25 + 25 + 9 * 64 * 8 + 8,
     'dysample': lambda c: 32 * c + 32,
@@ -48,7 +51,7 @@ STEPS = {
 UPSAMPLERS = {
     'segformer_b1': list(COUNTS),
     'semantic_fpn_r50': ['bilinear', 'carafe', 'dlu', 'dysample'],
-    'upernet_r50': ['bilinear', 'carafe', 'fade', 'sapa', 'dysample'],
+    'upernet_r50': ['bilinear', 'carafe', 'fade', 'fade_no_gate', 'sapa', 'dysample'],
 }
 ROWS = [(model, upsampler) for model in PARENTS for upsampler in UPSAMPLERS[model]]
 NAMES = [f'{model}_{upsampler}' for model, upsampler in ROWS]
@@ -110,6 +113,22 @@ def test_both_scores_are_reported(name):
     cfg = loaded(name)
     for evaluator in (cfg.val_evaluator, cfg.test_evaluator):
         assert [metric.type for metric in evaluator] == ['IoUMetric', 'BoundaryIoU']
+
+
+def test_pictures_to_be_tested_are_multiples_of_32():
+    """As SegFormer's authors do; the prediction goes back to the picture's own size."""
+    from mmcv.transforms import Compose
+
+    for cfg in (loaded('segformer_b1_bilinear'), loaded('segformer_b1_dysample')):
+        assert cfg.test_dataloader == cfg.val_dataloader
+        load, *steps, labels, pack = cfg.val_dataloader.dataset.pipeline
+        assert (load.type, labels.type) == ('LoadImageFromFile', 'LoadAnnotations')
+        picture = np.zeros((100, 130, 3), np.uint8)
+        results = dict(img=picture, img_path='a.png', ori_shape=picture.shape[:2])
+        sample = Compose([*steps, pack])(results)
+        # the short side becomes 512; 665.6 on the long one is rounded up
+        assert sample['inputs'].shape == (3, 512, 672)
+        assert sample['data_samples'].ori_shape == (100, 130)
 
 
 @pytest.mark.slow
