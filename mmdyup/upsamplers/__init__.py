@@ -16,3 +16,6 @@ from .dlu import DLU as DLU
 from .carafe import CARAFE as CARAFE
 from .fade import FADE as FADE
 from .sapa import SAPA as SAPA
+from .sapa_g import SAPAG as SAPAG
+from .sapa_i import SAPAI as SAPAI
+from .frfu import FRFU as FRFU
