@@ -31,6 +31,9 @@ def test_every_part_has_the_upsampler_of_the_name(name):
         # mmseg's own heads are bilinear without saying so; its FPN takes the nearest value
         assert all(cfg['type'] in ('bilinear', 'nearest') for cfg in found)
     else:
+        for cfg in found:
+            # the start of a published row may be another one than the paper's
+            cfg.pop('init_cfg', None)
         assert found and all(cfg == upsampler_of(name) for cfg in found)
 
 

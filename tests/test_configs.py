@@ -37,6 +37,11 @@ ADDED = {
     'fade': {2: 47_514},
     'fade_no_gate': {2: 47_514 - 257},
     'sapa': {2: 17_472},
+    'sapa_g': {2: 25_953},
+    'sapa_i': {2: 4 * 256},
+    'sapa_d': {2: 139_808},
+    'frfu': {2: 21_074},
+    'lda_aqu': {2: 39_410},
     'dlu': {2: 35_489, 4: 49_337, 8: 104_729, 16: 326_297},
     'dysample': {2: 8_192 + 32, 4: 32_768 + 128},
     'dysample_plus': {2: 2 * 8_192 + 32},
@@ -59,12 +64,17 @@ FASTER_RCNN = 47_061_984
 MASK_RCNN = FASTER_RCNN + MASK_HEAD
 PANOPTIC_FPN = MASK_RCNN - EXTRA_LEVEL + SEMANTIC_HEAD
 LIBRA_RCNN = FASTER_RCNN - EXTRA_LEVEL + NON_LOCAL
+FASTER_ALONE = {'bilinear', 'dysample_s', 'sapa_g', 'sapa_i', 'sapa_d'}
 FAMILIES = {
     'faster_rcnn': (FASTER_RCNN, (2, 2, 2, 2), ADDED),
-    'faster_rcnn_r101': (FASTER_RCNN + DEEPER, (2, 2, 2, 2), ('nearest', 'dysample_plus')),
-    'mask_rcnn': (MASK_RCNN, (2, 2, 2, 2), ADDED.keys() - {'bilinear', 'dysample_s'}),
+    'faster_rcnn_r101': (
+        FASTER_RCNN + DEEPER,
+        (2, 2, 2, 2),
+        ('nearest', 'dysample_plus', 'frfu', 'sapa_d'),
+    ),
+    'mask_rcnn': (MASK_RCNN, (2, 2, 2, 2), ADDED.keys() - FASTER_ALONE),
     'mask_rcnn_r101': (MASK_RCNN + DEEPER, (2, 2, 2, 2), ('nearest', 'dysample_plus')),
-    'panoptic_fpn': (PANOPTIC_FPN, (2, 2, 2), ADDED.keys() - {'bilinear', 'dlu', 'dysample_s'}),
+    'panoptic_fpn': (PANOPTIC_FPN, (2, 2, 2), ADDED.keys() - FASTER_ALONE - {'dlu', 'frfu'}),
     'panoptic_fpn_r101': (PANOPTIC_FPN + DEEPER, (2, 2, 2), ('nearest', 'dysample_plus')),
     'libra_rcnn': (LIBRA_RCNN, (2, 4, 2, 4), ('nearest', 'carafe', 'dlu', 'dysample')),
     'libra_rcnn_level0': (LIBRA_RCNN - NON_LOCAL + CONVOLUTION, (2, 4, 8, 16), ('carafe', 'dlu')),
@@ -74,6 +84,8 @@ ROWS = {
     for family, (total, ratios, names) in FAMILIES.items()
     for name in names
 }
+# published on the neck of five levels
+ROWS['panoptic_fpn_frfu'] = PANOPTIC_FPN + EXTRA_LEVEL + 4 * ADDED['frfu'][2]
 # mmdet's own config under ours, and the channels that the upsamplers of its neck see
 OTHER_NECKS = {
     'faster_rcnn_pafpn_dysample': ('pafpn/faster-rcnn_r50_pafpn_1x_coco.py', (256, 256, 256)),
@@ -194,6 +206,11 @@ def test_a_runner_starts_dysample_plus_from_either_start(line, offset, scope, tm
 
 def test_the_line_of_the_published_start_is_documented():
     assert XAVIER in (CONFIGS.parent / 'docs/reproduce.md').read_text(encoding='utf-8')
+
+
+@pytest.mark.parametrize('name', [name for name in PATHS if name.endswith(('frfu', 'sapa_d'))])
+def test_detectors_whose_published_start_was_xavier(name):
+    assert read(name).model.neck.upsample_cfg.init_cfg == eval(f'dict({XAVIER})')['init_cfg']
 
 
 @pytest.mark.slow

@@ -112,6 +112,43 @@ def test_fade_lite_with_its_blend():
     assert agreement('+0.89G', (products + BLEND) * PIXELS, 0)
 
 
+def test_sapas_variants():
+    """The reasons given for +1.02G of SAPA-G and for 0 parameters of SAPA-I."""
+    embedding, tail = 256 * 32, 4 * 25 * 32 + REASSEMBLY
+    sapa_b = 4 * embedding + embedding + tail
+    assert agreement('+1.02G', sapa_b * PIXELS, 0)
+    sapa_g = sapa_b + embedding + 256
+    assert agreement(note('segformer_b1_sapa_g', 'flops'), sapa_g * PIXELS, 0)
+    assert agreement('+0.75G', 2 * REASSEMBLY * PIXELS, 0)
+    assert agreement(note('segformer_b1_sapa_i', 'params'), 6 * 2 * (256 + 256), 0)
+
+
+def test_frfu_by_either_count():
+    """The reasons given for +0.9G, and for what its panoptic config adds."""
+    convolutions = 2 * 256 * 32 + 4 * 2 * 256 * 9
+    samples, reassembly = 4 * 4 * 256, 4 * 9 * 256
+    products = convolutions + samples + reassembly
+    assert agreement(note('segformer_b1_frfu', 'flops'), products * PIXELS, 0)
+    assert agreement('+0.9G', (convolutions + 2 * (samples + reassembly)) * PIXELS, 0)
+    level = (9 * 2048 * 256 + 256) + (9 * 256 * 256 + 256)
+    assert agreement(note('panoptic_fpn_frfu', 'params'), level + 4 * 21_074, 0)
+
+
+def test_sapa_d_by_either_count():
+    """The reasons given for +5.3G, and for what three add in UPerNet."""
+    convolutions = 4 * 256 * 128 + 256 * 128 + 256 * 288
+    attention = 4 * 9 * (128 + 256)
+    products = (convolutions + attention + 4 * attention) * PIXELS
+    assert agreement(note('segformer_b1_sapa_d', 'flops'), products, 0)
+    assert agreement('+5.3G', (convolutions + attention + 2 * 4 * attention) * PIXELS, 0)
+
+    def sapa_d(channels):
+        return 2 * (128 * channels + 128) + 288 * channels + 288
+
+    assert agreement(note('upernet_r50_sapa_d', 'params'), 3 * sapa_d(512), 0)
+    assert agreement('+0.42M', 3 * sapa_d(256), 0)
+
+
 def test_three_fades_of_either_width():
     """The reason given for +0.1M in UPerNet's table."""
 
