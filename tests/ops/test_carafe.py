@@ -9,6 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mmdyup.ops import carafe, neighborhood_scores
 from mmdyup.ops.reassembly import native
+from mmdyup.testing import needs_opcheck, needs_operators_in_graphs
 
 # n, c, h, w, groups, k, s
 CASES = [
@@ -183,6 +184,7 @@ def holds_our_operator(graph_module):
     return any('mmdyup' in str(node.target) for node in graph_module.graph.nodes)
 
 
+@needs_operators_in_graphs
 def test_a_compiled_graph_holds_the_operator_an_exported_one_does_not():
     x, m = inputs(1, 4, 3, 5, 1, 3, 2)
     graphs = []
@@ -209,6 +211,7 @@ def test_a_traced_graph_is_one_product_for_any_size(groups):
     torch.testing.assert_close(traced(x, m), run(x, m))
 
 
+@needs_opcheck
 def test_the_operator_is_registered_as_pytorch_asks(way):
     x, m = inputs(2, 4, 3, 5, 2, 3, 2, requires_grad=True)
     y = torch.randn(2, 4, 6, 10, requires_grad=True)

@@ -5,6 +5,7 @@ from torch.autograd import gradcheck
 
 from benchmarks.memory import peak_bytes
 from mmdyup.ops import point_sample
+from mmdyup.testing import needs_opcheck, needs_operators_in_graphs
 from mmdyup.upsamplers.dysample import bilinear_start
 
 # n, c, h, w, groups, s
@@ -193,6 +194,7 @@ class Sampling(torch.nn.Module):
         return point_sample(x, o, 2, 2, scale=0.5, start=start)
 
 
+@needs_operators_in_graphs
 def test_a_compiled_graph_holds_the_operator_an_exported_one_does_not():
     args = (*inputs(1, 4, 3, 5, 2, 2), bilinear_start(2, 2))
     graphs = []
@@ -209,6 +211,7 @@ def test_a_compiled_graph_holds_the_operator_an_exported_one_does_not():
     ] == [True, False, False]
 
 
+@needs_opcheck
 def test_the_operator_is_registered_as_pytorch_asks(memory_format, way):
     x, o = inputs(2, 4, 3, 5, 2, 2)
     args = (
