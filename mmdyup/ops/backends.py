@@ -31,7 +31,7 @@ BACKENDS = {
         'reference': None,
         'triton': None,
     },
-    'attend': {'native': 'any', 'reference': None},
+    'attend': {'cpp': 'cpu', 'native': 'any', 'reference': None},
 }
 NAMES = sorted({name for backends in BACKENDS.values() for name in backends})
 

@@ -80,7 +80,7 @@ def collect_backward(
 def compare_plainly(
     query: Tensor, key: Tensor, positions: Tensor, groups: int, heads: int
 ) -> Tensor:
-    """:func:`compare` for a graph that leaves Python: no size is frozen, nothing is written over."""
+    """:func:`compare` for a graph that leaves Python: no size is frozen."""
     dtype = compute_dtype(query, key)
     products = [
         (samples * query.to(dtype)).chunk(heads, 1)
