@@ -44,12 +44,12 @@ Row<T> row_of_positions(const Attention& size, T* positions, int64_t image, int6
 template <class T> class Points {
   const Attention& size;
   std::unique_ptr<int32_t[]> pixels;
-  std::unique_ptr<T[]> numbers;
+  std::unique_ptr<T[]> numbers, pairs;
 
 public:
   explicit Points(const Attention& size)
       : size(size), pixels(new int32_t[4 * size.points * TILE]),
-        numbers(new T[6 * size.points * TILE]) {}
+        numbers(new T[6 * size.points * TILE]), pairs(new T[2 * size.points * TILE]) {}
 
   // The four around a point: northwest, northeast, southwest, southeast.
   int32_t* pixel(int64_t point, int64_t corner) const {
@@ -63,9 +63,15 @@ public:
   void find(const Row<const T>& positions, int64_t begin, int32_t count) const {
     const int32_t width = int32_t(size.width), height = int32_t(size.height);
     const int32_t outside = int32_t(size.pixels());
+    const T* rows = positions.at + begin * positions.column;
+    int64_t step = positions.channel;
+    if (positions.is_columns()) {
+      transpose(rows, positions.column, pairs.get(), TILE, count, 2 * size.points);
+      rows = pairs.get();
+      step = TILE;
+    }
     for (int64_t point = 0; point < size.points; ++point) {
-      const T* x = positions.at + begin * positions.column + 2 * point * positions.channel;
-      const T* y = x + positions.channel;
+      const T *x = rows + 2 * point * step, *y = x + step;
       int32_t *nw = pixel(point, 0), *ne = pixel(point, 1);
       int32_t *sw = pixel(point, 2), *se = pixel(point, 3);
       T *by_nw = weight(point, 0), *by_ne = weight(point, 1);
@@ -74,8 +80,8 @@ public:
       VECTORS
       for (int32_t n = 0; n < count; ++n) {
         // what is not a number is not above −2 either, and outside
-        const T above_x = x[n * positions.column] > -2 ? x[n * positions.column] : T(-2);
-        const T above_y = y[n * positions.column] > -2 ? y[n * positions.column] : T(-2);
+        const T above_x = x[n] > -2 ? x[n] : T(-2);
+        const T above_y = y[n] > -2 ? y[n] : T(-2);
         const T near_x = above_x < T(width) ? above_x : T(width);
         const T near_y = above_y < T(height) ? above_y : T(height);
         int32_t west = int32_t(near_x), north = int32_t(near_y);
