@@ -16,6 +16,8 @@ from .dlu import DLU as DLU
 from .carafe import CARAFE as CARAFE
 from .fade import FADE as FADE
 from .sapa import SAPA as SAPA
+from .sapa_d import SAPAD as SAPAD
 from .sapa_g import SAPAG as SAPAG
 from .sapa_i import SAPAI as SAPAI
 from .frfu import FRFU as FRFU
+from .lda_aqu import LDAAQU as LDAAQU

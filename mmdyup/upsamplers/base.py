@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..ops.backends import is_exporting
-from ..ops.checks import check_positive_int
+from ..ops.checks import check_map, check_positive_int, check_same_device, check_shape
 from .registry import BaseModule
 
 # what whoever builds an upsampler gives to it; the rest is its own
@@ -123,6 +123,26 @@ def unknown_argument(cls: type[Upsampler], name: str) -> str:
     """What is to be said where there is no argument of this name."""
     own = ', '.join((*_GIVEN, *sorted(accepted_arguments(cls))))
     return f'{cls.__name__} takes no argument {name!r}; it takes {own}'
+
+
+def check_guide(upsampler: Upsampler, x: Tensor, guide: Tensor | None) -> None:
+    """Raises where ``guide`` is not the finer feature that a guided upsampler takes."""
+    check_map('x', x)
+    name = type(upsampler).__name__
+    if guide is None:
+        raise ValueError(
+            f'{name} needs the finer feature as its guide: call it with (x, '
+            'guide), or choose an upsampler that is not guided.'
+        )
+    n, _, h, w = x.shape
+    s, channels = upsampler.scale_factor, upsampler.guide_channels
+    check_shape(
+        'guide',
+        guide,
+        (n, channels, s * h, s * w),
+        f'the finer feature, {s} times the size of x, for {name} with guide_channels={channels}',
+    )
+    check_same_device(x, guide=guide)
 
 
 def _are_fixed(*sizes) -> bool:

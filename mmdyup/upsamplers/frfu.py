@@ -24,7 +24,7 @@ class FRFU(Upsampler):
 
     and their SegFormer from ::
 
-        init_cfg=dict(type='Constant', val=0, override=[
+        init_cfg=dict(type='Constant', layer='Conv2d', val=0, override=[
             dict(type='Normal', name='offset', std=0.001),
             dict(type='Normal', name='sample_kernel', std=0.005)])
 

@@ -25,6 +25,10 @@ OTHERS = {
     'sapa_guide': dict(type='SAPA', embed_channels=8, guide_channels=64, up_kernel=3),
     'sapa_g_guide': dict(type='SAPAG', embed_channels=8, guide_channels=64, up_kernel=3),
     'frfu_groups': dict(type='FRFU', groups=1, up_kernel=5),
+    'sapa_d_guide': dict(type='SAPAD', embed_channels=3, guide_channels=6, groups=2, points=4),
+    'lda_aqu_groups': dict(
+        type='LDAAQU', groups=4, reduction_factor=2, up_kernel=5, range_factor=2
+    ),
 }
 PLAIN = {name: dict(type=name) for name in ('nearest', 'bilinear', 'deconv', 'pixel_shuffle')}
 
@@ -76,11 +80,14 @@ START = {
     'norm_x.weight': 0.0,
     'offset_mask.weight': 0.001,
     'sample_kernel.weight': 0.0,
+    'proj_q.weight': (2 / (256 + 64)) ** 0.5,
+    'conv_offset.3.weight': 0.0,
+    'relative_position_bias_table': 0.02,
     'ker_generator.compressor_de.weight': (2 / (256 + 64)) ** 0.5,
     'ker_generator.content_encoder.weight': (2 / (9 * (64 + 25))) ** 0.5,
 }
 # where names mean something else
-OWN_START = {'frfu': {'offset.weight': 0.0}}
+OWN_START = {'frfu': {'offset.weight': 0.0}, 'sapa_d': {'offset.weight': 0.02}}
 
 
 class Parent(BaseModule):
@@ -99,5 +106,5 @@ def test_the_start_is_the_papers_under_a_parents_init(name):
     assert checked
     for name in checked:
         torch.testing.assert_close(own[name].std().item(), start[name], rtol=0.1, atol=1e-9)
-        bias = own.get(name.replace('weight', 'bias'))
+        bias = own.get(name.replace('weight', 'bias')) if 'weight' in name else None
         assert bias is None or not bias.any()

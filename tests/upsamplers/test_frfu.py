@@ -74,6 +74,7 @@ STARTS = [
     (
         dict(
             type='Constant',
+            layer='Conv2d',
             val=0,
             override=[
                 dict(type='Normal', name='offset', std=0.001),
