@@ -58,6 +58,7 @@ SEGFORMER_CELLS = 16**2 + 2 * 32**2 + 3 * 64**2
         (flops.carafe, '1.45'),
         (flops.fade, '2.65'),
         (flops.sapa, '1.02'),
+        (flops.sapa_i, '0.75'),
         (flops.pixel_shuffle, '34.43'),
     ],
 )
@@ -95,6 +96,15 @@ REST = {
     'fade_no_gate': REASSEMBLY,
     'fade_lite': REASSEMBLY + BLEND,
     'sapa': REASSEMBLY + REASSEMBLY,
+    # 4 · 32 channels of keys at 9 points: 4 multiply-adds a sample, 1 its product
+    'sapa_d': (4 * 32 + 32) * 9 * 4 * 10,
+    'sapa_g': REASSEMBLY + REASSEMBLY + BLEND,
+    'sapa_i': REASSEMBLY + REASSEMBLY,
+    'frfu': SAMPLES + 32 * 9 * 4 * 2,
+    # queries of 8 channels, interpolated
+    'lda_aqu': 8 * 4 * 8 + (8 + 32) * 9 * 4 * 10,
+    'attend': (4 * 32 + 32) * 9 * 4 * 10,
+    'attend_grid_sample': (4 * 32 + 32) * 9 * 4 * 10,
 }
 
 
@@ -135,9 +145,19 @@ UPSAMPLERS = {
 
 
 def counted_otherwise(s, type, gate=True, **own):
-    """What mmengine counts a low-resolution pixel beyond the closed form: norms, but no blend."""
-    if type == 'SAPA':
-        return 5 * C * (s**2 + 1)
+    """What mmengine counts a low-resolution pixel beyond the closed form.
+
+    That is norms, but neither the blend nor the products with what is sampled.
+    """
+    norms = 5 * C * (s**2 + 1)
+    if type in ('SAPA', 'SAPAI'):
+        return norms
+    if type == 'SAPAG':
+        return norms - flops.blend(32, s) // 2
+    if type == 'SAPAD':
+        return -9 * (4 * 32 + C) * s**2
+    if type == 'LDAAQU':
+        return 5 * (C + C // 4 * s**2) - 9 * (C // 4 + C) * s**2
     return -flops.blend(C, s) // 2 if type == 'FADE' and gate else 0
 
 

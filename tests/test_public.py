@@ -16,6 +16,11 @@ import mmdyup
         'mmdyup.upsamplers.dysample.DySample',
         'mmdyup.upsamplers.fade.FADE',
         'mmdyup.upsamplers.sapa.SAPA',
+        'mmdyup.upsamplers.sapa_d.SAPAD',
+        'mmdyup.upsamplers.sapa_g.SAPAG',
+        'mmdyup.upsamplers.sapa_i.SAPAI',
+        'mmdyup.upsamplers.frfu.FRFU',
+        'mmdyup.upsamplers.lda_aqu.LDAAQU',
     ],
 )
 def test_class_paths(path):
@@ -37,6 +42,11 @@ def test_published_upsamplers():
         'fade_no_gate': dict(type='FADE', gate=False),
         'fade_lite': dict(type='FADE', lite=True),
         'sapa': dict(type='SAPA'),
+        'sapa_d': dict(type='SAPAD'),
+        'sapa_g': dict(type='SAPAG'),
+        'sapa_i': dict(type='SAPAI'),
+        'frfu': dict(type='FRFU'),
+        'lda_aqu': dict(type='LDAAQU'),
     }
     listed = mmdyup.list_upsamplers()
     assert listed == expected and list(listed) == list(expected)

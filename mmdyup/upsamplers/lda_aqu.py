@@ -68,7 +68,7 @@ class LDAAQU(Upsampler):
             nn.GELU(),
             nn.Conv2d(group, 2 * points, 3, padding=1),
         )
-        self.relative_position_bias_table = nn.Parameter(torch.empty(1, 1, 1, points, embed))
+        self.relative_position_bias_table = nn.Parameter(torch.empty(points, embed))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -92,7 +92,7 @@ class LDAAQU(Upsampler):
         scale = key.shape[1] ** -0.5
         key = scale * key.to(compute_dtype(key))
         # ⟨q, key + b⟩ is the product with the key, and one with the table that no position changes
-        table = self.relative_position_bias_table.flatten(0, 3)[..., None, None]
+        table = self.relative_position_bias_table[..., None, None]
         bias = F.conv2d(query, scale * table.to(query.dtype))
         positions = self.positions(x, query)
         return attend(query, key, x, positions, self.groups, 1, bias, self.backend)
@@ -116,6 +116,14 @@ class LDAAQU(Upsampler):
         )
         step = ((size - 1) / (large - 1).clamp(min=1))[:, None, None]
         return (step * (pairs + start)).reshape(n, 2 * groups * k * k, h, w)
+
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args) -> None:
+        # of five dimensions in the authors' checkpoints, which channels-last could not be asked of
+        name = f'{prefix}relative_position_bias_table'
+        if name in state_dict:
+            table = self.relative_position_bias_table
+            state_dict[name] = state_dict[name].reshape(-1, table.shape[1])
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
     def extra_repr(self) -> str:
         return f'{super().extra_repr()}, groups={self.groups}, up_kernel={self.up_kernel}'

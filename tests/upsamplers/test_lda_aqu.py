@@ -57,7 +57,7 @@ def test_the_formula(s, groups, reduction, h, w):
                 F.grid_sample(z, torch.stack(grid, -1), padding_mode='zeros', align_corners=True)
                 for z in (key[:, own], x[:, g * c // groups : (g + 1) * c // groups])
             ]
-            table = p['relative_position_bias_table'][0, 0, 0, n, own, None, None]
+            table = p['relative_position_bias_table'][n, own, None, None]
             logits[:, n] += (query[:, own] * (sample[0] + table)).sum(1) / d**0.5
             of_points.append(sample[1])
         samples.append(torch.stack(of_points, 1))
@@ -92,7 +92,7 @@ def test_half_precision_keeps_positions(dtype):
 def test_names_in_checkpoints():
     state = LDAAQU(64).state_dict()
     assert {name: tuple(value.shape) for name, value in state.items()} == {
-        'relative_position_bias_table': (1, 1, 1, 9, 16),
+        'relative_position_bias_table': (9, 16),
         'layer_norm.norm.weight': (64,),
         'layer_norm.norm.bias': (64,),
         'proj_q.weight': (16, 64, 1, 1),
@@ -103,6 +103,18 @@ def test_names_in_checkpoints():
         'conv_offset.3.weight': (18, 8, 3, 3),
         'conv_offset.3.bias': (18,),
     }
+
+
+def test_the_authors_checkpoints_load():
+    upsampler, other = stirred(8), stirred(8)
+    state = upsampler.state_dict()
+    name = 'relative_position_bias_table'
+    theirs = state | {name: state[name].view(1, 1, 1, 9, 2)}
+    other.load_state_dict(theirs)
+    x = torch.randn(1, 8, 2, 3, dtype=torch.float64)
+    assert torch.equal(other(x), upsampler(x)) and theirs[name].dim() == 5
+    with pytest.raises(RuntimeError, match=name):
+        LDAAQU(8, up_kernel=5).load_state_dict(theirs)
 
 
 def test_errors():

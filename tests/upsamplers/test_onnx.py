@@ -21,9 +21,14 @@ CONFIGS = [
     dict(type='CARAFE', up_group=2),
     dict(type='FADE'),
     dict(type='SAPA'),
+    dict(type='SAPAD'),
+    dict(type='SAPAG'),
+    dict(type='SAPAI'),
+    dict(type='FRFU'),
+    dict(type='LDAAQU'),
 ]
 # the newer exporter takes its time
-DYNAMO = [dict(type='DySample'), dict(type='DLU')]
+DYNAMO = [dict(type='DySample'), dict(type='DLU'), dict(type='LDAAQU')]
 BOTH = [*((cfg, False) for cfg in CONFIGS), *((cfg, True) for cfg in DYNAMO)]
 
 
