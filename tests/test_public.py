@@ -15,6 +15,7 @@ import mmdyup
         'mmdyup.upsamplers.dlu.DLU',
         'mmdyup.upsamplers.dysample.DySample',
         'mmdyup.upsamplers.fade.FADE',
+        'mmdyup.upsamplers.freqfusion.FreqFusion',
         'mmdyup.upsamplers.sapa.SAPA',
     ],
 )
@@ -37,6 +38,7 @@ def test_published_upsamplers():
         'fade_no_gate': dict(type='FADE', gate=False),
         'fade_lite': dict(type='FADE', lite=True),
         'sapa': dict(type='SAPA'),
+        'freqfusion': dict(type='FreqFusion'),
     }
     listed = mmdyup.list_upsamplers()
     assert listed == expected and list(listed) == list(expected)

@@ -16,3 +16,4 @@ from .dlu import DLU as DLU
 from .carafe import CARAFE as CARAFE
 from .fade import FADE as FADE
 from .sapa import SAPA as SAPA
+from .freqfusion import FreqFusion as FreqFusion

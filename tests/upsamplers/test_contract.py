@@ -22,6 +22,9 @@ OTHERS = {
     'fade_guide': dict(
         type='FADE', compressed_channels=8, gate=False, guide_channels=6, up_kernel=3
     ),
+    'freqfusion_guide': dict(
+        type='FreqFusion', guide_channels=96, up_kernel=3, groups=2, similarity_alone=True
+    ),
     'sapa_guide': dict(type='SAPA', embed_channels=8, guide_channels=64, up_kernel=3),
 }
 PLAIN = {name: dict(type=name) for name in ('nearest', 'bilinear', 'deconv', 'pixel_shuffle')}
