@@ -7,12 +7,14 @@ registry, the necks and heads in mmdet's and mmseg's. PyTorch alone will do.
 from . import ops, pyramid
 from .stack import register_all
 from .upsamplers import (
+    A2U,
     CARAFE,
     DLU,
     FADE,
     SAPA,
     DySample,
     FreqFusion,
+    IndexNet,
     Upsampler,
     build_upsampler,
     list_upsamplers,
@@ -20,11 +22,13 @@ from .upsamplers import (
 from .version import __version__
 
 __all__ = [
+    'A2U',
     'CARAFE',
     'DLU',
     'DySample',
     'FADE',
     'FreqFusion',
+    'IndexNet',
     'SAPA',
     'Upsampler',
     '__version__',

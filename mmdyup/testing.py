@@ -282,7 +282,7 @@ class UpsamplerContract:
         hollow.to_empty(device='cpu')
         upsampler = self.build()
         for tensor in hollow.state_dict().values():
-            tensor.fill_(torch.nan)
+            tensor.fill_(torch.nan if tensor.is_floating_point() else -1)
         for each_of_them in (hollow, upsampler):
             torch.manual_seed(1)
             each_of_them.reset_parameters()

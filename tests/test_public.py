@@ -16,6 +16,8 @@ import mmdyup
         'mmdyup.upsamplers.dysample.DySample',
         'mmdyup.upsamplers.fade.FADE',
         'mmdyup.upsamplers.freqfusion.FreqFusion',
+        'mmdyup.upsamplers.indexnet.IndexNet',
+        'mmdyup.upsamplers.a2u.A2U',
         'mmdyup.upsamplers.sapa.SAPA',
     ],
 )
@@ -39,6 +41,8 @@ def test_published_upsamplers():
         'fade_lite': dict(type='FADE', lite=True),
         'sapa': dict(type='SAPA'),
         'freqfusion': dict(type='FreqFusion'),
+        'indexnet': dict(type='IndexNet'),
+        'a2u': dict(type='A2U'),
     }
     listed = mmdyup.list_upsamplers()
     assert listed == expected and list(listed) == list(expected)

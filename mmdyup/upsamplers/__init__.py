@@ -17,3 +17,5 @@ from .carafe import CARAFE as CARAFE
 from .fade import FADE as FADE
 from .sapa import SAPA as SAPA
 from .freqfusion import FreqFusion as FreqFusion
+from .indexnet import IndexNet as IndexNet
+from .a2u import A2U as A2U
