@@ -49,6 +49,8 @@ class FreqFusion(GuidedReassembly):
         groups: Groups of channels that share their offsets; divides C.
         similarity_alone: Makes the offsets of the similarities alone and their scopes of the
             normalized features alone, as the authors' code for segmentation does.
+        norm_features: Normalizes what the offsets are made of; the authors' panoptic detectors
+            do not.
         backend: Passed to :func:`mmdyup.ops.carafe` and the other operators.
         init_cfg: mmengine's initialization config, applied after the paper's start.
 
@@ -70,6 +72,7 @@ class FreqFusion(GuidedReassembly):
         compressed_channels: int | None = None,
         groups: int = 4,
         similarity_alone: bool = False,
+        norm_features: bool = True,
         backend: str = 'auto',
         init_cfg: dict | list | None = None,
     ) -> None:
@@ -91,7 +94,7 @@ class FreqFusion(GuidedReassembly):
         self.lr_channel_compressor = nn.Conv2d(in_channels, m, 1)
         self.content_encoder = nn.Conv2d(m, up_kernel**2, 3, padding=1)
         self.content_encoder2 = nn.Conv2d(m, highpass_kernel**2, 3, padding=1)
-        self.dysampler = OffsetGenerator(m, scale_factor, groups, similarity_alone)
+        self.dysampler = OffsetGenerator(m, scale_factor, groups, similarity_alone, norm_features)
         self.register_buffer('hamming_lowpass', torch.empty(1, 1, up_kernel, up_kernel))
         self.register_buffer('hamming_highpass', torch.empty(1, 1, *(highpass_kernel,) * 2))
         self.reset_parameters()
@@ -186,10 +189,16 @@ class OffsetGenerator(nn.Module):
         scale_factor: The ratio s.
         groups: Groups of channels that share their offsets.
         similarity_alone: See :class:`FreqFusion`.
+        norm_features: See :class:`FreqFusion`.
     """
 
     def __init__(
-        self, channels: int, scale_factor: int, groups: int, similarity_alone: bool
+        self,
+        channels: int,
+        scale_factor: int,
+        groups: int,
+        similarity_alone: bool,
+        norm_features: bool,
     ) -> None:
         super().__init__()
         self.scale_factor = scale_factor
@@ -203,8 +212,10 @@ class OffsetGenerator(nn.Module):
         self.direct_scale = nn.Conv2d(to_scope, large, 3, padding=1)
         self.hr_offset = nn.Conv2d(to_offset, small, 3, padding=1)
         self.hr_direct_scale = nn.Conv2d(to_scope, small, 3, padding=1)
-        self.norm_hr = nn.GroupNorm(channels // _NORM_CHANNELS, channels)
-        self.norm_lr = nn.GroupNorm(channels // _NORM_CHANNELS, channels)
+        self.norm_hr, self.norm_lr = (
+            nn.GroupNorm(channels // _NORM_CHANNELS, channels) if norm_features else nn.Identity()
+            for _ in range(2)
+        )
 
     def reset_parameters(self) -> None:
         for conv in (self.offset, self.hr_offset):
