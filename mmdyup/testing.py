@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.autograd import gradcheck
 from torch.func import functional_call
 
+from .ops.backends import GRAPHS_HOLD_OPERATORS
 from .upsamplers import Upsampler, build_upsampler, find_upsampler
 
 
@@ -31,7 +32,10 @@ DEVICES = ['cpu', *(['cuda'] if torch.cuda.is_available() else [])]
 HALVES = [dtype for dtype in (torch.float16, torch.bfloat16) if _convolves(dtype)]
 
 needs_operators_in_graphs = pytest.mark.skipif(
-    not hasattr(torch.library, 'custom_op'), reason='PyTorch before 2.4 breaks graphs at operators'
+    not GRAPHS_HOLD_OPERATORS, reason='PyTorch before 2.4 breaks graphs at operators'
+)
+needs_opcheck = pytest.mark.skipif(
+    not hasattr(torch.library, 'opcheck'), reason='PyTorch before 2.4 has no torch.library.opcheck'
 )
 needs_export_for_any_size = pytest.mark.skipif(
     not hasattr(getattr(getattr(torch, 'export', None), 'Dim', None), 'AUTO'),
