@@ -59,6 +59,7 @@ SEGFORMER_CELLS = 16**2 + 2 * 32**2 + 3 * 64**2
         (flops.fade, '2.65'),
         (flops.sapa, '1.02'),
         (flops.pixel_shuffle, '34.43'),
+        (flops.indexnet, '30.65'),
     ],
 )
 def test_the_numbers_of_segformer(count, printed):

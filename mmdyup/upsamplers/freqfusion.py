@@ -9,8 +9,6 @@ from .init import constant_init, normal_init, xavier_init
 from .reassembly import GuidedReassembly
 from .registry import register
 
-# channels of a group in the norms before the offsets
-_NORM_CHANNELS = 8
 # of a 5×5 window, numbered row by row, the 3×3 pixels at dilation 2 without the centre
 _WINDOW = 5
 _NEIGHBOURS = (0, 2, 4, 10, 14, 20, 22, 24)
@@ -44,8 +42,8 @@ class FreqFusion(GuidedReassembly):
         guide_channels: Channels Cf of the guide; C where it is None.
         up_kernel: Size of the low-pass kernels, odd.
         highpass_kernel: Size of the high-pass kernels, odd.
-        compressed_channels: Channels m in which the two are compared, a multiple of 8;
-            (C + Cf) / 8, rounded down, where it is None.
+        compressed_channels: Channels m in which the two are compared, 8 or more; (C + Cf) / 8,
+            rounded down, where it is None. A norm has m / 8 groups, rounded down.
         groups: Groups of channels that share their offsets; divides C.
         similarity_alone: Makes the offsets of the similarities alone and their scopes of the
             normalized features alone, as the authors' code for segmentation does.
@@ -56,8 +54,8 @@ class FreqFusion(GuidedReassembly):
 
     Raises:
         TypeError: A number is not an integer.
-        ValueError: A kernel size is even, ``groups`` do not divide C, or the compressed channels
-            are no multiple of 8.
+        ValueError: A kernel size is even, ``groups`` do not divide C, or the norms' groups do not
+            divide the compressed channels.
     """
 
     variants = {'freqfusion': {}}
@@ -84,10 +82,10 @@ class FreqFusion(GuidedReassembly):
             m = (in_channels + self.guide_channels) // 8
         else:
             check_positive_int('compressed_channels', m)
-        if m < 1 or m % _NORM_CHANNELS:
+        if m < 8 or m % (m // 8):
             raise ValueError(
-                f'FreqFusion normalizes groups of {_NORM_CHANNELS} compressed channels, so '
-                f'compressed_channels must be a multiple of {_NORM_CHANNELS}, but it is {m}.'
+                'FreqFusion normalizes compressed_channels // 8 groups, which cannot divide '
+                f'{m} compressed channels: set compressed_channels to a multiple of 8.'
             )
         # the authors' names: hr is the finer feature, the second encoder the high-pass one
         self.hr_channel_compressor = nn.Conv2d(self.guide_channels, m, 1)
@@ -185,7 +183,7 @@ class OffsetGenerator(nn.Module):
     fine feature and one of the coarse feature, pixel-shuffled.
 
     Args:
-        channels: Channels m of both features, a multiple of 8.
+        channels: Channels m of both features.
         scale_factor: The ratio s.
         groups: Groups of channels that share their offsets.
         similarity_alone: See :class:`FreqFusion`.
@@ -213,7 +211,7 @@ class OffsetGenerator(nn.Module):
         self.hr_offset = nn.Conv2d(to_offset, small, 3, padding=1)
         self.hr_direct_scale = nn.Conv2d(to_scope, small, 3, padding=1)
         self.norm_hr, self.norm_lr = (
-            nn.GroupNorm(channels // _NORM_CHANNELS, channels) if norm_features else nn.Identity()
+            nn.GroupNorm(channels // 8, channels) if norm_features else nn.Identity()
             for _ in range(2)
         )
 
