@@ -85,15 +85,16 @@ def sapa(c: int, s: int, k: int = 5, embed: int = 32) -> int:
 
 
 def freqfusion(c: int, s: int, k: int = 5, highpass: int = 3, groups: int = 4) -> int:
-    """Compressors, encoders, four reassemblies, similarities, offsets, sampling.
+    """Compressors, encoders, three reassemblies, similarities, offsets, sampling.
 
-    Without the sharpened guide, which ``forward`` leaves out: ``reassembly(c, s, highpass)`` more.
+    As ``forward`` does it, without what a meeting adds to sharpen the guide: high-pass logits and
+    the guide, reassembled.
     """
     m = c // 4
     compressed = conv(c, m) + conv(m, k**2, 3) + conv(m, highpass**2, 3)
     # of a pixel and those around it, of which 8 are used
     similarities = 2 * 25 * m
-    reassembled = reassembly(m, s, highpass) + reassembly(k**2 + highpass**2 + c, s, k)
+    reassembled = reassembly(m, s, highpass) + reassembly(k**2 + c, s, k)
     return (
         (s**2 + 1) * (compressed + similarities)
         + reassembled
@@ -109,8 +110,8 @@ def indexnet(c: int, s: int) -> int:
 
 
 def a2u(c: int, s: int, k: int = 3) -> int:
-    """Two windows, and reassembly; what is done once for a picture is left out."""
-    return 2 * conv(c, 1, 3 * s) + reassembly(c, s, k)
+    """Two windows, their product, and reassembly; what is done once for a picture is left out."""
+    return 2 * conv(c, 1, 3 * s) + conv(c, 1) + reassembly(c, s, k)
 
 
 def counted(upsampler: nn.Module) -> int:

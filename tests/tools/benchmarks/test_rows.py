@@ -20,6 +20,9 @@ PARAMETERS = {
     # encoder and compressors of 25 channels, and the gate
     'fade_lite': (9 * 25 + 25) + (2 * 256 * 25 + 25) + (256 + 1),
     'sapa': 17_472,
+    'freqfusion': 104_690,
+    'indexnet': 2_100_224,
+    'a2u': 10_790,
     'dysample': 8_192 + 32,
     'dysample_plus': 16_384 + 32,
     'dysample_s': 1_024 + 16,
