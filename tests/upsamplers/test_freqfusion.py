@@ -12,6 +12,7 @@ from mmdyup.upsamplers.dysample import bilinear_start
 
 def stirred(*args, **options):
     upsampler = FreqFusion(*args, **options).double()
+    upsampler.reset_parameters()  # the windows in float64
     for parameter in upsampler.parameters():
         torch.nn.init.normal_(parameter, std=0.2)
     return upsampler
