@@ -68,14 +68,17 @@ def normalized(z, p, name):
 
 
 def sampled_anew(z, offsets, s, g):
-    """z at its own size; offsets and their start as DySample lays them out, in cells of s×s."""
+    """z at its own size; offsets as DySample lays them out, from the bilinear start, in cells."""
     n, c, fine_h, fine_w = z.shape
-    o = (offsets + bilinear_start(s, g)).view(n, 2, g, s, s, fine_h // s, fine_w // s)
+    o = offsets.view(n, 2, g, s, s, fine_h // s, fine_w // s)
     y, groups = torch.empty_like(z), z.unflatten(1, (g, -1))
     for u in range(fine_h):
         for v in range(fine_w):
             o_x, o_y = o[:, :, :, u % s, v % s, u // s, v // s].unbind(1)
-            column, row = (s * (i // s + 0.5 + step) - 0.5 for i, step in ((v, o_x), (u, o_y)))
+            column, row = (
+                s * (i // s + 0.5 + (i % s - (s - 1) / 2) / s + step) - 0.5
+                for i, step in ((v, o_x), (u, o_y))
+            )
             y[..., u, v] = _bilinear(groups, column, row).flatten(1)
     return y
 
