@@ -42,6 +42,9 @@ ADDED = {
     'sapa_d': {2: 139_808},
     'frfu': {2: 21_074},
     'lda_aqu': {2: 39_410},
+    'freqfusion': {2: 104_690},
+    'indexnet': {2: 2_100_224},
+    'a2u': {2: 10_790},
     'dlu': {2: 35_489, 4: 49_337, 8: 104_729, 16: 326_297},
     'dysample': {2: 8_192 + 32, 4: 32_768 + 128},
     'dysample_plus': {2: 2 * 8_192 + 32},
@@ -70,11 +73,19 @@ FAMILIES = {
     'faster_rcnn_r101': (
         FASTER_RCNN + DEEPER,
         (2, 2, 2, 2),
-        ('nearest', 'dysample_plus', 'frfu', 'sapa_d'),
+        ('nearest', 'dysample_plus', 'frfu', 'sapa_d', 'freqfusion'),
     ),
     'mask_rcnn': (MASK_RCNN, (2, 2, 2, 2), ADDED.keys() - FASTER_ALONE),
-    'mask_rcnn_r101': (MASK_RCNN + DEEPER, (2, 2, 2, 2), ('nearest', 'dysample_plus')),
-    'panoptic_fpn': (PANOPTIC_FPN, (2, 2, 2), ADDED.keys() - FASTER_ALONE - {'dlu', 'frfu'}),
+    'mask_rcnn_r101': (
+        MASK_RCNN + DEEPER,
+        (2, 2, 2, 2),
+        ('nearest', 'dysample_plus', 'freqfusion'),
+    ),
+    'panoptic_fpn': (
+        PANOPTIC_FPN,
+        (2, 2, 2),
+        ADDED.keys() - FASTER_ALONE - {'dlu', 'frfu', 'freqfusion'},
+    ),
     'panoptic_fpn_r101': (PANOPTIC_FPN + DEEPER, (2, 2, 2), ('nearest', 'dysample_plus')),
     'libra_rcnn': (LIBRA_RCNN, (2, 4, 2, 4), ('nearest', 'carafe', 'dlu', 'dysample')),
     'libra_rcnn_level0': (LIBRA_RCNN - NON_LOCAL + CONVOLUTION, (2, 4, 8, 16), ('carafe', 'dlu')),
@@ -86,6 +97,9 @@ ROWS = {
 }
 # published on the neck of five levels
 ROWS['panoptic_fpn_frfu'] = PANOPTIC_FPN + EXTRA_LEVEL + 4 * ADDED['frfu'][2]
+# without two norms of 64 channels
+ROWS['panoptic_fpn_freqfusion'] = PANOPTIC_FPN + EXTRA_LEVEL + 4 * (104_690 - 2 * 128)
+ROWS['panoptic_fpn_r101_freqfusion'] = ROWS['panoptic_fpn_freqfusion'] + DEEPER
 # mmdet's own config under ours, and the channels that the upsamplers of its neck see
 OTHER_NECKS = {
     'faster_rcnn_pafpn_dysample': ('pafpn/faster-rcnn_r50_pafpn_1x_coco.py', (256, 256, 256)),

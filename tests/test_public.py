@@ -21,6 +21,9 @@ import mmdyup
         'mmdyup.upsamplers.sapa_i.SAPAI',
         'mmdyup.upsamplers.frfu.FRFU',
         'mmdyup.upsamplers.lda_aqu.LDAAQU',
+        'mmdyup.upsamplers.freqfusion.FreqFusion',
+        'mmdyup.upsamplers.indexnet.IndexNet',
+        'mmdyup.upsamplers.a2u.A2U',
     ],
 )
 def test_class_paths(path):
@@ -47,6 +50,9 @@ def test_published_upsamplers():
         'sapa_i': dict(type='SAPAI'),
         'frfu': dict(type='FRFU'),
         'lda_aqu': dict(type='LDAAQU'),
+        'freqfusion': dict(type='FreqFusion'),
+        'indexnet': dict(type='IndexNet'),
+        'a2u': dict(type='A2U'),
     }
     listed = mmdyup.list_upsamplers()
     assert listed == expected and list(listed) == list(expected)

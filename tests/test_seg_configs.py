@@ -46,6 +46,10 @@ COUNTS = {
     'lda_aqu': lambda c: (
         2 * (c + c // 8) + 2 * c * c // 4 + 9 * c // 8 + 9 * c // 8 * 18 + 18 + 9 * c // 4
     ),
+    # a norm between two convolutions
+    'indexnet': lambda c: 16 * c * 2 * c + 2 * 2 * c + 2 * c * 4,
+    # spread, two windows, two norms
+    'a2u': lambda c: 36 * c + 36 + 2 * (c + 1) + 2 * 2 * c,
     'dlu': lambda c: 64 * c + 64 + 9 * 64 * 25 + 25 + 9 * 64 * 8 + 8,
     'dysample': lambda c: 32 * c + 32,
     'dysample_plus': lambda c: 2 * 32 * c + 32,
@@ -62,7 +66,10 @@ STEPS = {
 UPSAMPLERS = {
     'segformer_b1': list(COUNTS),
     'semantic_fpn_r50': ['bilinear', 'carafe', 'dlu', 'dysample'],
-    'upernet_r50': ['bilinear', 'carafe', 'fade', 'fade_no_gate', 'sapa', 'sapa_d', 'dysample'],
+    'upernet_r50': [
+        *('bilinear', 'carafe', 'fade', 'fade_no_gate', 'sapa', 'sapa_d', 'dysample'),
+        *('indexnet', 'a2u'),
+    ],
     'upernet_r101': ['sapa_d'],
 }
 ROWS = [(model, upsampler) for model in PARENTS for upsampler in UPSAMPLERS[model]]

@@ -150,6 +150,26 @@ def test_sapa_d_by_either_count():
     assert agreement('+0.42M', 3 * sapa_d(256), 0)
 
 
+def test_the_counts_of_a2u():
+    """The reasons given for +0.1M, +29.2K and +0.12M."""
+    spread, windows, norms = 36 * 256, 2 * 256, 2 * 2 * 256
+    weights, all_of_it = spread + windows, spread + windows + 36 + 2 + norms
+    with_branch = all_of_it + spread + 36
+    assert agreement(note('faster_rcnn_a2u', 'params'), 4 * all_of_it, 0)
+    assert agreement('+0.1M', 4 * with_branch, 0) and agreement('+0.12M', 6 * with_branch, 0)
+    assert agreement(note('panoptic_fpn_a2u', 'params'), 3 * all_of_it, 0)
+    assert agreement('+29.2K', 3 * weights, 0)
+
+
+def test_three_or_four_of_freqfusion():
+    """The reason given for +0.3M."""
+    level = (9 * 2048 * 256 + 256) + (9 * 256 * 256 + 256)
+    four = 4 * (104_690 - 2 * 128)
+    assert agreement('+0.3M', 3 * 104_690, 0) and agreement('+0.42M', four, 0)
+    for name in ('panoptic_fpn_freqfusion', 'panoptic_fpn_r101_freqfusion'):
+        assert agreement(note(name, 'params'), level + four, 0)
+
+
 def test_three_fades_of_either_width():
     """The reason given for +0.1M in UPerNet's table."""
 
