@@ -7,11 +7,19 @@ registry, the necks and heads in mmdet's and mmseg's. PyTorch alone will do.
 from . import blocks, ops, pyramid
 from .stack import register_all
 from .upsamplers import (
+    A2U,
     CARAFE,
     DLU,
     FADE,
+    FRFU,
+    LDAAQU,
     SAPA,
+    SAPAD,
+    SAPAG,
+    SAPAI,
     DySample,
+    FreqFusion,
+    IndexNet,
     Upsampler,
     build_upsampler,
     list_upsamplers,
@@ -19,11 +27,19 @@ from .upsamplers import (
 from .version import __version__
 
 __all__ = [
+    'A2U',
     'CARAFE',
     'DLU',
     'DySample',
     'FADE',
+    'FRFU',
+    'LDAAQU',
+    'FreqFusion',
+    'IndexNet',
     'SAPA',
+    'SAPAD',
+    'SAPAG',
+    'SAPAI',
     'Upsampler',
     '__version__',
     'blocks',

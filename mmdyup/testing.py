@@ -286,7 +286,7 @@ class UpsamplerContract:
         hollow.to_empty(device='cpu')
         upsampler = self.build()
         for tensor in hollow.state_dict().values():
-            tensor.fill_(torch.nan)
+            tensor.fill_(torch.nan if tensor.is_floating_point() else -1)
         for each_of_them in (hollow, upsampler):
             torch.manual_seed(1)
             each_of_them.reset_parameters()
@@ -342,11 +342,12 @@ class NeckContract:
         args: Arguments of both constructors, without ``upsample_cfg``. Nothing in the part may be
             drawn at random when it runs, so ``dropout_ratio`` is 0 where there is one.
         in_channels: Channels of the levels that come in, the finest first. They, and the channels
-            of what is upsampled, must suit ``unguided`` and ``guided``.
+            of what is upsampled, must suit the upsamplers named below.
         upsamplers: Channels and ratio of each upsampler, in the order of the part's ``modules()``.
         is_head: Whether it gives one map, of the finest level's size, or one for each level.
         plain: The parent's own interpolation.
         unguided, guided: An upsampler of either kind.
+        changing: One that is guided and changes the finer level.
     """
 
     part: type[nn.Module]
@@ -358,6 +359,7 @@ class NeckContract:
     plain = dict(type='nearest')
     unguided = dict(type='DySample')
     guided = dict(type='SAPA')
+    changing = dict(type='FreqFusion')
 
     def build(self, upsample_cfg: dict | None = None, **options) -> nn.Module:
         return self.part(**{**self.args, **options}, upsample_cfg=upsample_cfg)
@@ -398,7 +400,7 @@ class NeckContract:
         assert self.build().upsample_cfg['type'] == self.plain['type']
 
     @pytest.mark.parametrize('device', DEVICES)
-    @pytest.mark.parametrize('kind', ['unguided', 'guided'])
+    @pytest.mark.parametrize('kind', ['unguided', 'guided', 'changing'])
     @pytest.mark.parametrize('size', [(37, 22), (9, 1)], ids=str)
     def test_any_size_and_a_gradient_everywhere(self, size, kind, device):
         part = self.build(getattr(self, kind)).to(device)

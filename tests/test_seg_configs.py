@@ -4,6 +4,7 @@ from copy import deepcopy
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
@@ -11,7 +12,7 @@ from mmengine.hub import get_config
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
-import mmdyup  # noqa: F401
+from mmdyup import build_upsampler
 from recipes import tiny_segmentation
 from recipes.config import train_from_scratch
 from recipes.semantic import use_semantic_folder
@@ -24,6 +25,8 @@ PARENTS = {
     'segformer_b1': ('segformer/segformer_mit-b1_8xb2-160k_ade20k-512x512.py', 13.7),
     'semantic_fpn_r50': ('sem_fpn/fpn_r50_4xb4-160k_ade20k-512x512.py', 28.5),
     'upernet_r50': ('upernet/upernet_r50_4xb4-160k_ade20k-512x512.py', 66.5),
+    # 51 more layers than R50, and SAPA-D
+    'upernet_r101': ('upernet/upernet_r101_4xb4-160k_ade20k-512x512.py', 66.5 + 19.0 + 0.8),
 }
 # what each upsampler adds at c channels, biases counted
 COUNTS = {
@@ -32,7 +35,22 @@ COUNTS = {
     'pixel_shuffle': lambda c: 9 * c * 4 * c + 4 * c,
     'carafe': lambda c: 64 * c + 64 + 9 * 64 * 100 + 100,
     'fade': lambda c: 2 * 64 * c + 64 + 9 * 64 * 25 + 25 + c + 1,
+    'fade_no_gate': lambda c: 2 * 64 * c + 64 + 9 * 64 * 25 + 25,
+    'fade_lite': lambda c: 2 * 25 * c + 25 + 9 * 25 + 25 + c + 1,
     'sapa': lambda c: 2 * (32 * c + 32) + 4 * c,
+    'sapa_g': lambda c: 3 * (32 * c + 32) + 4 * c + c + 1,
+    'sapa_i': lambda c: 4 * c,
+    # queries, keys and offsets
+    'sapa_d': lambda c: 2 * (128 * c + 128) + 288 * c + 288,
+    'frfu': lambda c: 2 * (32 * c + 32) + 2 * (9 * c + 9),
+    # two norms, queries and keys, two convolutions of c/8 channels to the offsets, and a table
+    'lda_aqu': lambda c: (
+        2 * (c + c // 8) + 2 * c * c // 4 + 9 * c // 8 + 9 * c // 8 * 18 + 18 + 9 * c // 4
+    ),
+    # a norm between two convolutions
+    'indexnet': lambda c: 16 * c * 2 * c + 2 * 2 * c + 2 * c * 4,
+    # spread, two windows, two norms
+    'a2u': lambda c: 36 * c + 36 + 2 * (c + 1) + 2 * 2 * c,
     'dlu': lambda c: 64 * c + 64 + 9 * 64 * 25 + 25 + 9 * 64 * 8 + 8,
     'dysample': lambda c: 32 * c + 32,
     'dysample_plus': lambda c: 2 * 32 * c + 32,
@@ -44,11 +62,16 @@ STEPS = {
     'segformer_b1': [256] * 6,
     'semantic_fpn_r50': [256] * 3 + [128] * 6,
     'upernet_r50': [512] * 3,
+    'upernet_r101': [512] * 3,
 }
 UPSAMPLERS = {
     'segformer_b1': list(COUNTS),
     'semantic_fpn_r50': ['bilinear', 'carafe', 'dlu', 'dysample'],
-    'upernet_r50': ['bilinear', 'carafe', 'fade', 'sapa', 'dysample'],
+    'upernet_r50': [
+        *('bilinear', 'carafe', 'fade', 'fade_no_gate', 'sapa', 'sapa_d', 'dysample'),
+        *('indexnet', 'a2u'),
+    ],
+    'upernet_r101': ['sapa_d'],
 }
 ROWS = [(model, upsampler) for model in PARENTS for upsampler in UPSAMPLERS[model]]
 NAMES = [f'{model}_{upsampler}' for model, upsampler in ROWS]
@@ -100,7 +123,7 @@ def test_what_the_upsamplers_add(model, upsampler):
 def test_parameters_of_the_baseline(model):
     from mmseg.registry import MODELS
 
-    cfg = deepcopy(loaded(f'{model}_bilinear'))
+    cfg = deepcopy(loaded(f'{model}_{UPSAMPLERS[model][0]}'))
     train_from_scratch(cfg)
     assert round(count(MODELS.build(cfg.model)) / 1e6, 1) == PARENTS[model][1]
 
@@ -110,6 +133,34 @@ def test_both_scores_are_reported(name):
     cfg = loaded(name)
     for evaluator in (cfg.val_evaluator, cfg.test_evaluator):
         assert (evaluator.type, evaluator.iou_metrics) == ('BoundaryIoU', ['mIoU'])
+
+
+def test_pictures_to_be_tested_are_multiples_of_32():
+    """As SegFormer's authors do; the prediction goes back to the picture's own size."""
+    from mmcv.transforms import Compose
+
+    for cfg in (loaded('segformer_b1_bilinear'), loaded('segformer_b1_dysample')):
+        assert cfg.test_dataloader == cfg.val_dataloader
+        load, *steps, labels, pack = cfg.val_dataloader.dataset.pipeline
+        assert (load.type, labels.type) == ('LoadImageFromFile', 'LoadAnnotations')
+        picture = np.zeros((100, 130, 3), np.uint8)
+        results = dict(img=picture, img_path='a.png', ori_shape=picture.shape[:2])
+        sample = Compose([*steps, pack])(results)
+        # the short side becomes 512; 665.6 on the long one is rounded up
+        assert sample['inputs'].shape == (3, 512, 672)
+        assert sample['data_samples'].ori_shape == (100, 130)
+
+
+def test_the_published_start_of_frfu():
+    cfg = loaded('segformer_b1_frfu').model.decode_head.upsample_cfg
+    upsampler = build_upsampler(cfg, 256)
+    upsampler.init_weights()
+    for name, std in (('offset', 0.001), ('sample_kernel', 0.005)):
+        layer = getattr(upsampler, name)
+        assert layer.weight.std().item() == pytest.approx(std, rel=0.1)
+        assert not layer.bias.any()
+    for mask in (upsampler.offset_mask, upsampler.kernel_mask):
+        assert not any(p.any() for p in mask.parameters())
 
 
 @pytest.mark.slow

@@ -31,6 +31,7 @@ BACKENDS = {
         'reference': None,
         'triton': None,
     },
+    'attend': {'cpp': 'cpu', 'native': 'any', 'reference': None},
 }
 NAMES = sorted({name for backends in BACKENDS.values() for name in backends})
 
@@ -121,7 +122,7 @@ def run(
     """Runs ``primitive`` as the file of ``backend`` in ``package`` defines it.
 
     Args:
-        package: 'reassembly' or 'sampling'.
+        package: 'reassembly', 'sampling' or 'attention'.
         primitive: The function's name in that file.
         backend: What :func:`choose_backend` returned.
         args: What the function takes, but for the room that it fills.

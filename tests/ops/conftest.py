@@ -51,7 +51,7 @@ def check_compiled():
 def set_threads(monkeypatch):
     """``with set_threads(n):`` has PyTorch and our C++ work with n threads, little work too."""
     if HAS_CPP:
-        for package in ('reassembly', 'sampling'):
+        for package in ('reassembly', 'sampling', 'attention'):
             monkeypatch.setattr(f'mmdyup.ops.{package}.cpp._LITTLE', 0)
 
     @contextmanager

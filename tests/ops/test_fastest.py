@@ -101,6 +101,7 @@ def test_never_of_an_empty_batch(ran):
 
 
 @needs_operators_in_graphs
+@pytest.mark.slow
 def test_never_in_a_graph(ran):
     torch.compile(ops.carafe, fullgraph=True, backend='aot_eager')(X, M)
     assert not fastest._CHOSEN
