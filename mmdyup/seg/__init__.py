@@ -1,9 +1,15 @@
 """What takes ``upsample_cfg`` in MMSegmentation."""
 
-from ..stack import needs
+from ..stack import is_installed, needs
 
 with needs('mmseg', "mmdyup's necks and heads for MMSegmentation"):
     from .fpn import DyFPN, DyFPNHead
     from .heads import DySegformerHead, DyUPerHead
 
+    if is_installed('mmdet'):
+        from .maskformer_head import DyMaskFormerHead
+
 __all__ = ['DyFPN', 'DyFPNHead', 'DySegformerHead', 'DyUPerHead']
+
+if is_installed('mmdet'):
+    __all__ += ['DyMaskFormerHead']

@@ -14,6 +14,7 @@ NAMES = (
     'libra_rcnn',
     'segformer_b1',
     'upernet_r50',
+    'maskformer',
 )
 
 

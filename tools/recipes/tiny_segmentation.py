@@ -5,6 +5,7 @@ from .tiny import WORKERS, shorten_schedule, shrink_backbone
 
 # a multiple of 32, so that DySample-S's 8 groups still divide a pixel-shuffled feature
 CHANNELS = 64
+TRANSFORMER_LAYERS = 2
 # longest side of a crop, in pixels
 CROP = 256
 # more than two, so that batch norm has something to go by in features pooled to one pixel
@@ -52,9 +53,28 @@ def shrink_segmentor(model: dict) -> None:
         if 'in_channels' in head and 'channels' in head:
             head['in_channels'] = _scaled(head['in_channels'], ratio)
             head['channels'] = min(head['channels'], CHANNELS)
+        if 'in_channels' in head and 'feat_channels' in head:
+            head['in_channels'] = _scaled(head['in_channels'], ratio)
+            _narrow_transformers(head)
     for node in walk(model):
         if node.get('type') == 'SyncBN':
             node['type'] = 'BN'
+
+
+def _narrow_transformers(head: dict) -> None:
+    """Those of MaskFormer's heads: as narrow as what they read, and shallow."""
+    width = head['feat_channels']
+    for node in walk(head):
+        for key in ('feat_channels', 'out_channels', 'embed_dims'):
+            if node.get(key) == width:
+                node[key] = CHANNELS
+        if 'num_feats' in node:
+            # half for each axis
+            node['num_feats'] = CHANNELS // 2
+        if 'feedforward_channels' in node:
+            node['feedforward_channels'] = node['feedforward_channels'] * CHANNELS // width
+        if 'layer_cfg' in node:
+            node['num_layers'] = min(node['num_layers'], TRANSFORMER_LAYERS)
 
 
 def shrink_crops(cfg) -> None:
@@ -83,6 +103,9 @@ def shrink_crops(cfg) -> None:
         for key in ('scale', 'crop_size', 'stride', 'size'):
             if node.get(key):
                 node[key] = _scaled(_pair(node[key]), ratio)
+        for key in ('scales', 'max_size'):
+            if node.get(key):
+                node[key] = _scaled(node[key], ratio)
     for loader in filter(None, loaders):
         loader.num_workers = WORKERS
         loader.persistent_workers = True
@@ -100,9 +123,10 @@ def _shrink_backbone(model: dict) -> float:
     return shrink_backbone(backbone)
 
 
-def _scaled(sizes: int | tuple[int, ...], ratio: float):
+def _scaled(sizes: int | list | tuple, ratio: float):
+    """Every size in ``sizes``, which may be lists of them."""
     many = isinstance(sizes, (list, tuple))
-    return type(sizes)(int(s * ratio) for s in sizes) if many else int(sizes * ratio)
+    return type(sizes)(_scaled(size, ratio) for size in sizes) if many else int(sizes * ratio)
 
 
 def _pair(size: int | tuple[int, int]) -> tuple[int, int]:
