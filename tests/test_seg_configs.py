@@ -1,4 +1,4 @@
-"""Every segmentation config: the papers' counts, and one step of training on Shapes."""
+"""Every config of mmseg's: the papers' counts, and one step of training on Shapes."""
 
 from copy import deepcopy
 from functools import cache, partial
@@ -14,6 +14,7 @@ from mmengine.runner import Runner
 import mmdyup  # noqa: F401
 from recipes import tiny_segmentation
 from recipes.config import train_from_scratch
+from recipes.depth import use_depth_folder
 from recipes.semantic import use_semantic_folder
 
 pytest.importorskip('mmseg')
@@ -26,7 +27,10 @@ PARENTS = {
     'upernet_r50': ('upernet/upernet_r50_4xb4-160k_ade20k-512x512.py', 66.5),
     'maskformer_swin_b': (None, 101.8),
     'maskformer_swin_l': (None, 211.6),
+    'depthformer_swin_t': (None, 47.612029),
 }
+PIXELS = [('gt_sem_seg', 'pred_sem_seg'), ('gt_depth_map', 'pred_depth_map')]
+EXACT = ('depthformer_swin_t',)
 # what each upsampler adds at c channels, biases counted
 COUNTS = {
     'nearest': lambda c: 0,
@@ -49,6 +53,7 @@ STEPS = {
     'upernet_r50': [512] * 3,
     'maskformer_swin_b': [256] * 3,
     'maskformer_swin_l': [256] * 3,
+    'depthformer_swin_t': [768, 384, 192, 96],
 }
 DYSAMPLES = ['dysample_s', 'dysample_s_plus', 'dysample', 'dysample_plus']
 UPSAMPLERS = {
@@ -57,6 +62,7 @@ UPSAMPLERS = {
     'upernet_r50': ['bilinear', 'carafe', 'fade', 'sapa', 'dysample'],
     'maskformer_swin_b': ['nearest', 'carafe', 'sapa', *DYSAMPLES],
     'maskformer_swin_l': ['nearest', *DYSAMPLES],
+    'depthformer_swin_t': ['bilinear', 'carafe', 'dlu', *DYSAMPLES],
 }
 ROWS = [(model, upsampler) for model in PARENTS for upsampler in UPSAMPLERS[model]]
 NAMES = [f'{model}_{upsampler}' for model, upsampler in ROWS]
@@ -77,8 +83,9 @@ def parent_of(model):
     if PARENTS[model][0]:
         return get_config(f'mmseg::{PARENTS[model][0]}')
     cfg = deepcopy(loaded(f'{model}_{UPSAMPLERS[model][0]}'))
-    cfg.model.decode_head.type = 'MaskFormerHead'
-    del cfg.model.decode_head.upsample_cfg
+    if model.startswith('maskformer'):
+        cfg.model.decode_head.type = 'MaskFormerHead'
+        del cfg.model.decode_head.upsample_cfg
     return cfg
 
 
@@ -118,7 +125,8 @@ def test_parameters_of_the_baseline(model, monkeypatch):
     # transformers read the rates of their stochastic depth from a tensor
     monkeypatch.setattr(torch, 'linspace', partial(torch.linspace, device='cpu'))
     with torch.device('meta'):
-        assert round(count(MODELS.build(cfg.model)) / 1e6, 1) == PARENTS[model][1]
+        parameters, printed = count(MODELS.build(cfg.model)), PARENTS[model][1]
+    assert parameters / 1e6 == pytest.approx(printed, abs=0 if model in EXACT else 0.05)
 
 
 @pytest.mark.parametrize('model', ['maskformer_swin_b', 'maskformer_swin_l'])
@@ -148,7 +156,28 @@ def test_maskformers_recipe(model):
 def test_both_scores_are_reported(name):
     cfg = loaded(name)
     for evaluator in (cfg.val_evaluator, cfg.test_evaluator):
+        if name.startswith('depthformer'):
+            assert evaluator.type == 'DepthMetric' and evaluator.crop_type == 'nyu_crop'
+            continue
         assert [metric.type for metric in evaluator] == ['IoUMetric', 'BoundaryIoU']
+
+
+def test_depthformers_recipe():
+    """That of its authors' toolbox."""
+    cfg = loaded('depthformer_swin_t_bilinear')
+    assert cfg.optim_wrapper.optimizer == dict(
+        type='AdamW', lr=6e-5, betas=(0.9, 0.999), weight_decay=0.01
+    )
+    warm_up, cosine = cfg.param_scheduler
+    assert (warm_up.end, warm_up.start_factor, cosine.begin, cosine.end) == (
+        8 * 1600, 1e-3, 0, 24 * 1600,
+    )  # fmt: skip
+    assert cfg.train_cfg.max_iters == 24 * 1600 and cfg.train_dataloader.batch_size == 8
+    train = [step['type'] for step in cfg.train_dataloader.dataset.pipeline]
+    assert train[2:7] == ['NYUCrop', 'RandomRotate', 'RandomFlip', 'RandomCrop', 'RandomColors']
+    preprocessor, test = cfg.model.data_preprocessor, cfg.model.test_cfg
+    assert cfg.train_dataloader.dataset.pipeline[3].seg_pad_val == preprocessor.seg_pad_val == 0
+    assert (test.mode, *test.crop_size, *test.stride) == ('slide_flip', 480, 640, 480, 640)
 
 
 @pytest.mark.slow
@@ -160,7 +189,8 @@ def test_a_step_on_shapes(name, shapes, monkeypatch):
     monkeypatch.setattr(tiny_segmentation, 'CROP', 64)
     monkeypatch.setattr(tiny_segmentation, 'BATCH_SIZE', 2)
     cfg = deepcopy(loaded(name))
-    use_semantic_folder(cfg, shapes)
+    depth = name.startswith('depthformer')
+    (use_depth_folder if depth else use_semantic_folder)(cfg, shapes)
     train_from_scratch(cfg)
     tiny_segmentation.shrink_segmentation(cfg)
     train, val = (
@@ -179,4 +209,5 @@ def test_a_step_on_shapes(name, shapes, monkeypatch):
     model.eval()
     with torch.no_grad():
         (result,) = model.val_step(next(iter(val)))
-    assert result.pred_sem_seg.shape == result.gt_sem_seg.shape == (128, 128)
+    truth, found = (result.get(kind) for kind in PIXELS[depth])
+    assert truth.shape == found.shape == (128, 128)

@@ -61,8 +61,8 @@ def shrink_backbone(backbone: dict) -> float:
         return _resnet18(backbone, kind)
     if kind == 'MixVisionTransformer':
         return _mit(backbone)
-    if kind == 'SwinTransformer':
-        return _swin(backbone)
+    if kind in ('SwinTransformer', 'DepthFormerSwin'):
+        return _swin(backbone, kind)
     if 'widen_factor' in backbone:
         return _csp(backbone)
     raise ValueError(
@@ -92,11 +92,15 @@ def _mit(backbone: dict) -> float:
     return ratio
 
 
-def _swin(backbone: dict) -> float:
-    ratio = EMBED_DIMS / backbone.get('embed_dims', 96)
+def _swin(backbone: dict, kind: str) -> float:
+    # DepthFormer upsamples these very channels, and DySample-S has 8 groups of a fourth of them
+    embed_dims = 2 * EMBED_DIMS if kind == 'DepthFormerSwin' else EMBED_DIMS
+    ratio = embed_dims / backbone.get('embed_dims', 96)
+    if kind == 'DepthFormerSwin':
+        backbone.stem_channels = int(backbone.get('stem_channels', 64) * ratio)
     # two layers a stage, for every second one shifts its windows; there are no published weights
     backbone.update(
-        embed_dims=EMBED_DIMS,
+        embed_dims=embed_dims,
         depths=[2, 2, 2, 2],
         num_heads=[1, 2, 4, 8],
         window_size=8,

@@ -1,4 +1,4 @@
-"""``--tiny`` for segmentors: small backbone, narrow heads, small crops."""
+"""``--tiny`` for segmentors and depth: small backbone, narrow heads, small crops."""
 
 from .config import walk
 from .tiny import WORKERS, shorten_schedule, shrink_backbone
@@ -6,6 +6,8 @@ from .tiny import WORKERS, shorten_schedule, shrink_backbone
 # a multiple of 32, so that DySample-S's 8 groups still divide a pixel-shuffled feature
 CHANNELS = 64
 TRANSFORMER_LAYERS = 2
+# of deformable attention, for each head in each level
+POINTS = 2
 # longest side of a crop, in pixels
 CROP = 256
 # more than two, so that batch norm has something to go by in features pooled to one pixel
@@ -40,25 +42,35 @@ def shrink_segmentor(model: dict) -> None:
     ratio = _shrink_backbone(model)
     neck = model.get('neck')
     if neck:
-        if not neck['type'].endswith('FPN'):
-            raise ValueError(
-                f'--tiny cannot shrink the neck {neck["type"]}, only FPN: leave '
-                '--tiny out and set the sizes with --cfg-options.'
-            )
-        neck['in_channels'] = _scaled(neck['in_channels'], ratio)
-        ratio = CHANNELS / neck['out_channels']
-        neck['out_channels'] = CHANNELS
+        ratio = _shrink_neck(neck, ratio)
     heads = [part for name, part in model.items() if name.endswith('_head')]
     for head in walk(heads):
-        if 'in_channels' in head and 'channels' in head:
+        if 'in_channels' in head:
             head['in_channels'] = _scaled(head['in_channels'], ratio)
+        if 'channels' in head:
             head['channels'] = min(head['channels'], CHANNELS)
-        if 'in_channels' in head and 'feat_channels' in head:
-            head['in_channels'] = _scaled(head['in_channels'], ratio)
+        if 'feat_channels' in head:
             _narrow_transformers(head)
     for node in walk(model):
         if node.get('type') == 'SyncBN':
             node['type'] = 'BN'
+
+
+def _shrink_neck(neck: dict, ratio: float) -> float:
+    """How much narrower its outputs are, where its inputs are narrower by ``ratio``."""
+    kind = neck['type'].rsplit('.', 1)[-1]
+    if not kind.endswith('FPN') and kind != 'HAHINeck':
+        raise ValueError(
+            f'--tiny cannot shrink the neck {neck["type"]}, only FPN and HAHINeck: leave --tiny '
+            'out and set the sizes with --cfg-options.'
+        )
+    neck['in_channels'] = _scaled(neck['in_channels'], ratio)
+    if kind == 'HAHINeck':
+        neck.update(embed_dims=CHANNELS, num_points=POINTS)
+        return ratio
+    ratio = CHANNELS / neck['out_channels']
+    neck['out_channels'] = CHANNELS
+    return ratio
 
 
 def _narrow_transformers(head: dict) -> None:
