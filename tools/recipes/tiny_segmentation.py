@@ -6,8 +6,8 @@ from .tiny import WORKERS, shorten_schedule, shrink_backbone
 # a multiple of 32, so that DySample-S's 8 groups still divide a pixel-shuffled feature
 CHANNELS = 64
 TRANSFORMER_LAYERS = 2
-# of deformable attention, for each head in each level
-POINTS = 2
+# deformable attention, the greater part of DepthFormer's time on a CPU
+ATTENTION = dict(embed_dims=32, num_heads=2, num_points=2)
 # longest side of a crop, in pixels
 CROP = 256
 # more than two, so that batch norm has something to go by in features pooled to one pixel
@@ -66,7 +66,7 @@ def _shrink_neck(neck: dict, ratio: float) -> float:
         )
     neck['in_channels'] = _scaled(neck['in_channels'], ratio)
     if kind == 'HAHINeck':
-        neck.update(embed_dims=CHANNELS, num_points=POINTS)
+        neck.update(ATTENTION)
         return ratio
     ratio = CHANNELS / neck['out_channels']
     neck['out_channels'] = CHANNELS
