@@ -15,6 +15,7 @@ NAMES = (
     'segformer_b1',
     'upernet_r50',
     'maskformer',
+    'depthformer',
 )
 
 
