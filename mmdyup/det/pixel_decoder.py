@@ -74,8 +74,7 @@ class DyMSDeformAttnPixelDecoder(DynamicPart, MSDeformAttnPixelDecoder):
         C2 ── lateral ────────────────────────────── (+) ── output conv ── M2 ── mask feature
 
     With ``dict(type='bilinear')`` it takes the state of mmdet's ``MSDeformAttnPixelDecoder`` and
-    gives its output where sizes double. They may be any: an upsampled level is fitted to the
-    finer one.
+    gives its output. Levels may have any size: an upsampled level is fitted to the finer one.
 
     Args:
         *args: Those of ``mmdet.models.layers.MSDeformAttnPixelDecoder``.
