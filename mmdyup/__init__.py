@@ -4,7 +4,7 @@ Importing registers everything whose framework is installed: the upsamplers in m
 registry, the necks and heads in mmdet's and mmseg's. PyTorch alone will do.
 """
 
-from . import ops, pyramid
+from . import blocks, ops, pyramid
 from .stack import register_all
 from .upsamplers import (
     A2U,
@@ -42,6 +42,7 @@ __all__ = [
     'SAPAI',
     'Upsampler',
     '__version__',
+    'blocks',
     'build_upsampler',
     'list_upsamplers',
     'ops',

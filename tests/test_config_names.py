@@ -10,7 +10,7 @@ from papers.published import NAMES, load_table
 from recipes.config import walk
 
 CONFIGS = {path.stem: path for path in (Path(__file__).parents[1] / 'configs').glob('*.py')}
-SEGMENTATION = ('segformer', 'semantic_fpn', 'upernet')
+SEGMENTATION = ('segformer', 'semantic_fpn', 'upernet', 'maskformer', 'depthformer')
 UPSAMPLERS = {
     **{name: dict(type=name) for name in ('nearest', 'bilinear', 'deconv', 'pixel_shuffle')},
     **list_upsamplers(),

@@ -20,7 +20,7 @@ from recipes.folder import use_folder
 pytest.importorskip('mmdet')
 
 CONFIGS = Path(__file__).parents[1] / 'configs'
-SEGMENTATION = ('segformer', 'semantic_fpn', 'upernet')
+SEGMENTATION = ('segformer', 'semantic_fpn', 'upernet', 'maskformer', 'depthformer')
 PATHS = {
     path.stem: path
     for path in sorted(CONFIGS.glob('*.py'))

@@ -6,5 +6,5 @@ test_pipeline = list(_base_.test_pipeline)
 test_pipeline.insert(2, dict(type='ResizeToMultiple', size_divisor=32))
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader
-val_evaluator = [dict(type='IoUMetric', iou_metrics=['mIoU']), dict(type='BoundaryIoU')]
+val_evaluator = dict(type='BoundaryIoU', iou_metrics=['mIoU'])
 test_evaluator = val_evaluator

@@ -78,9 +78,8 @@ class DyUPerHead(DynamicPart, UPerHead):
         C2 ── lateral ───────── (+) M2 ──── fpn conv ────────────┘
 
     What the bottleneck gathers is resized as in the parent, bilinearly. With
-    ``dict(type='bilinear')`` it takes the state of ``UPerHead`` and gives its output where every
-    level is exactly twice the next. Levels may have any size: an upsampled level is fitted to
-    the finer one.
+    ``dict(type='bilinear')`` it takes the state of ``UPerHead`` and gives its output. Levels may
+    have any size: an upsampled level is fitted to the finer one.
 
     Args:
         upsample_cfg: The upsampler between two levels; see :class:`DynamicPart`. Bilinear with

@@ -79,14 +79,9 @@ class Upsampler(BaseModule):
         Raises:
             ValueError: The levels are not s times apart.
         """
-        s, size = self.scale_factor, fine.shape[-2:]
-        whole = [s * n for n in x.shape[-2:]]
+        size, whole = fine.shape[-2:], [self.scale_factor * n for n in x.shape[-2:]]
+        self.check_apart(x, fine)
         fixed = _are_fixed(*whole, *size)
-        if fixed and any(abs(a - b) >= s for a, b in zip(whole, size, strict=True)):
-            raise ValueError(
-                f'The levels {tuple(x.shape[-2:])} and {tuple(size)} are not {s} times '
-                'apart; choose backbone outputs whose strides are.'
-            )
         pad, stretch = (_pad, _stretch) if fixed else (_pad_any, _stretch_any)
         y, changed = self.fuse(x, pad(fine, whole) if self.guided else None)
         if changed is not None:
@@ -94,6 +89,20 @@ class Upsampler(BaseModule):
             whole_covers = fixed and all(a >= b for a, b in zip(whole, size, strict=True))
             fine = changed if whole_covers else torch.where(_inside(fine, whole), changed, fine)
         return stretch(y, size), fine
+
+    def check_apart(self, x: Tensor, fine: Tensor) -> None:
+        """Raises ValueError unless the levels are s times apart, less than s rows and columns off.
+
+        Sizes that are symbols of an exported graph pass.
+        """
+        s, coarse, size = self.scale_factor, x.shape[-2:], fine.shape[-2:]
+        if _are_fixed(*coarse, *size) and any(
+            abs(s * a - b) >= s for a, b in zip(coarse, size, strict=True)
+        ):
+            raise ValueError(
+                f'The levels {tuple(coarse)} and {tuple(size)} are not {s} times '
+                'apart; choose backbone outputs whose strides are.'
+            )
 
     def fuse(self, x: Tensor, guide: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """What :meth:`meet` asks of levels that are exactly s times apart.

@@ -15,6 +15,8 @@ NAMES = (
     'libra_rcnn',
     'segformer_b1',
     'upernet_r50',
+    'maskformer',
+    'depthformer',
 )
 
 
