@@ -108,13 +108,13 @@ REST = {
     'attend': (4 * 32 + 32) * 9 * 4 * 10,
     'attend_grid_sample': (4 * 32 + 32) * 9 * 4 * 10,
     # compressed to 8 channels by products of matrices; reassembled at the fine size and from the
-    # coarse one; 25 similarities
+    # coarse one; 25 similarities of features and of lengths
     'freqfusion': (
         (4 + 1) * 2 * 32 * 8
         + 2 * 9 * 8 * 4
         + 2 * 25 * 25 * 4
         + REASSEMBLY
-        + (4 + 1) * 2 * 25 * 8
+        + (4 + 1) * 2 * 25 * (8 + 1)
         + SAMPLES
     ),
     'indexnet': 2 * 32 * 4,

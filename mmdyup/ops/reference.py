@@ -112,13 +112,12 @@ def attend(
 
 def _zero_padded(x: Tensor, column: Tensor, row: Tensor) -> Tensor:
     """x (N, G, C, H, W), 0 outside, at the positions (N, G, P): (N, G, P, C)."""
-    samples = x.new_zeros(*column.shape, x.shape[2])
     # the share of a pixel falls with the distance, to 0 at one pixel
-    for r in range(x.shape[3]):
-        for q in range(x.shape[4]):
-            share = (1 - (column - q).abs()).clamp(min=0) * (1 - (row - r).abs()).clamp(min=0)
-            samples = samples + share.nan_to_num(0)[..., None] * x[:, :, None, :, r, q]
-    return samples
+    by_row, by_column = (
+        (1 - (z[..., None] - torch.arange(n, device=x.device)).abs()).clamp(min=0).nan_to_num(0)
+        for z, n in zip((row, column), x.shape[3:], strict=True)
+    )
+    return torch.einsum('ngpr,ngpq,ngcrq->ngpc', by_row, by_column, x)
 
 
 def _bilinear(x: Tensor, column: Tensor, row: Tensor) -> Tensor:

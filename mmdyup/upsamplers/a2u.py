@@ -23,6 +23,7 @@ class A2U(GuidedReassembly):
 
     The two windows that the form is made of, of 3s×3s pixels at a stride of s, come from the
     feature averaged to 3s×3s; all channels share them. The convolutions start Xavier-uniform.
+    PyTorch's exporters to ONNX cannot make that average for any size.
 
     Args:
         in_channels: Channels C of the feature.

@@ -11,7 +11,10 @@ from .registry import register
 
 # of a 5×5 window, numbered row by row, the 3×3 pixels at dilation 2 without the centre
 _WINDOW = 5
+_CENTRE = 12
 _NEIGHBOURS = (0, 2, 4, 10, 14, 20, 22, 24)
+# the least square of a length, as in PyTorch's cosine similarity
+_EPS = 1e-16
 
 
 @register
@@ -247,7 +250,7 @@ def _compressed(x: Tensor, conv: nn.Conv2d) -> Tensor:
     """A 1×1 convolution as a product of matrices, which takes half the time on a CPU."""
     weight = conv.weight.flatten(1).expand(x.shape[0], -1, -1)
     y = weight @ x.flatten(2) + conv.bias[:, None]
-    return y.unflatten(2, x.shape[2:])
+    return y.reshape(x.shape[0], conv.out_channels, *x.shape[2:])
 
 
 def _together(z: Tensor, *convs: nn.Conv2d) -> tuple[Tensor, ...]:
@@ -265,6 +268,9 @@ def _windowed(logits: Tensor, window: Tensor) -> Tensor:
 
 
 def _similarities(z: Tensor, backend: str) -> Tensor:
-    unit = F.normalize(z.to(compute_dtype(z)), dim=1, eps=1e-8)
-    products = neighborhood_scores(unit, unit, _WINDOW, 1, backend)
-    return products[:, _NEIGHBOURS].to(z.dtype)
+    """Cosines: products of neighbours over those of their lengths, which outside are 0 as well."""
+    z_ = z.to(compute_dtype(z))
+    products = neighborhood_scores(z_, z_, _WINDOW, 1, backend)
+    lengths = products[:, _CENTRE : _CENTRE + 1].clamp(min=_EPS).sqrt()
+    of_lengths = neighborhood_scores(lengths, lengths, _WINDOW, 1, backend).clamp(min=_EPS)
+    return (products[:, _NEIGHBOURS] / of_lengths[:, _NEIGHBOURS]).to(z.dtype)

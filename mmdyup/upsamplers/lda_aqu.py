@@ -12,7 +12,7 @@ from .registry import register
 
 @register
 class LDAAQU(Upsampler):
-    """Local Deformable Attention as Adaptive Query-guided Upsampler (LDA-AQU, ACM MM 2024).
+    """Local Deformable Attention as Adaptive Query-guided Upsampler (LDA-AQU, Du et al., MM 2024).
 
     The feature itself, upsampled bilinearly, makes queries; each looks at k² points around its
     position on the fine grid, which it moves itself by at most ``range_factor`` fine pixels. The

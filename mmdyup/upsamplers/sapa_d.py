@@ -11,7 +11,7 @@ from .registry import register
 
 @register
 class SAPAD(Upsampler):
-    """Similarity-Aware Point Affiliation at dynamic points, SAPA-D (Lu et al., arXiv 2307.08198).
+    """Similarity-Aware Point Affiliation at dynamic points, SAPA-D (Liu et al., arXiv 2307.08198).
 
     Every position of the finer feature has some points for each group of channels, which all
     start at the centre of its cell. There the coarse feature is sampled and weighted by how

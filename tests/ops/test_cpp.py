@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mmdyup.ops import backends, carafe, point_sample, reference
+from mmdyup.ops import attend, backends, carafe, point_sample, reference
 
 pytestmark = pytest.mark.skipif(not backends.HAS_CPP, reason="mmdyup's C++ code is not built")
 
@@ -33,10 +33,13 @@ def test_the_library_of_every_processor(capability, library, monkeypatch):
     for key, function in library.find_functions(loaded).items():
         monkeypatch.setitem(library.FUNCTIONS, key, function)
     x, m, o = torch.randn(2, 40, 5, 7), torch.randn(2, 50, 10, 14), torch.randn(2, 16, 5, 7)
-    x.requires_grad_(), m.requires_grad_(), o.requires_grad_()
+    q, p = torch.randn(2, 40, 10, 14), 5 * torch.rand(2, 12, 10, 14)
+    for z in (x, m, o, q):
+        z.requires_grad_()
     for run, others in (
         (lambda way: carafe(x, m, 2, backend=way), m),
         (lambda way: point_sample(x, o, 2, 2, backend=way), o),
+        (lambda way: attend(q, x, x, p, 2, 2, backend=way), q),
     ):
         y, expected = run('cpp'), run('reference')
         torch.testing.assert_close(y, expected, atol=1e-4, rtol=1e-4)
@@ -106,6 +109,19 @@ def samplings(n, c, h, w, groups, s):
     return (x, o, start, grad), (y, *torch.autograd.grad(y, (x, o), grad))
 
 
+@functools.cache
+def attentions(n, c, h, w, s, groups, heads, points):
+    """Query, feature, positions and a gradient, and what the loops make of them."""
+    size = torch.tensor((w, h)).view(2, 1, 1)
+    positions = torch.rand(n, groups * points, 2, s * h, s * w, dtype=torch.float64)
+    positions = ((size + 2) * positions - 1.5).flatten(1, 2)
+    x = torch.randn(n, c, h, w, dtype=torch.float64)
+    query, grad = (torch.randn(n, c, s * h, s * w, dtype=torch.float64) for _ in range(2))
+    maps = [z.requires_grad_() for z in (query, x, positions)]
+    y = reference.attend(query, x, x, positions, groups, heads, None)
+    return (*maps, grad), (y, *torch.autograd.grad(y, maps, grad))
+
+
 def strided(x):
     """``x`` with gaps in memory."""
     return torch.stack((x, x), -1)[..., 0]
@@ -173,6 +189,48 @@ def test_samples_and_their_gradients_equal_the_loops(
             cpp.sample_backward(x_, grad_, o_, start, 0.7, grad_x, grad_o)
         results = tuple(z.double() for z in (y_, grad_x, grad_o))
         torch.testing.assert_close(results, expected, **CLOSE[dtype])
+
+
+@pytest.mark.parametrize('dtype', CLOSE)
+@pytest.mark.parametrize('threads', [1, 3, 9])
+@pytest.mark.parametrize(
+    'n, c, h, w, s, groups, heads, points',
+    [
+        (2, 12, 3, 4, 2, 4, 2, 3),
+        (1, 150, 2, 3, 3, 1, 1, 2),
+        (3, 36, 1, 35, 2, 2, 1, 5),
+        (1, 3, 1, 1, 4, 3, 3, 1),
+    ],
+)
+def test_attention_and_its_gradients_equal_the_loops(
+    n, c, h, w, s, groups, heads, points, threads, dtype, set_threads
+):
+    """Blocks of channels, tiles of columns and shares of threads that do not come out even."""
+    from mmdyup.ops.attention import cpp
+
+    (*maps, grad), expected = attentions(n, c, h, w, s, groups, heads, points)
+    for formats in itertools.product(FORMATS, repeat=3):
+        q_, x_, p_ = (
+            z.detach().to(dtype, memory_format=f) for z, f in zip(maps, formats, strict=True)
+        )
+        grad_ = grad.to(dtype, memory_format=formats[0])
+        logits = p_.new_empty(n, heads * points, s * h, s * w).to(memory_format=formats[1])
+        results = [torch.empty_like(z) for z in (grad_, x_, logits, p_, x_, logits, p_, q_)]
+        y_, of_values, of_weights, of_p, of_keys, _, of_p_too, of_query = results
+        with set_threads(threads):
+            cpp.compare(q_, x_, p_, groups, heads, logits)
+            weights = logits.unflatten(1, (heads, points)).softmax(2).flatten(1, 2)
+            weights = weights.contiguous(memory_format=formats[1])
+            cpp.collect(x_, weights, p_, groups, heads, y_)
+            cpp.collect_backward(x_, weights, p_, grad_, groups, heads, of_values, of_weights, of_p)
+            m, g = (z.unflatten(1, (heads, points)) for z in (weights, of_weights))
+            of_logits = (m * (g - (m * g).sum(2, keepdim=True))).flatten(1, 2)
+            cpp.collect_backward(
+                x_, of_logits, p_, q_, groups, heads, of_keys, torch.empty_like(logits), of_p_too
+            )
+            cpp.collect(x_, of_logits, p_, groups, heads, of_query)
+        found = y_, of_query, of_values + of_keys, of_p + of_p_too
+        torch.testing.assert_close(tuple(z.double() for z in found), expected, **CLOSE[dtype])
 
 
 @pytest.mark.parametrize('dtypes', itertools.permutations(['float16', 'bfloat16', 'float32'], 2))

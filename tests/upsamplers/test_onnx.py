@@ -32,7 +32,6 @@ CONFIGS = [
     dict(type='LDAAQU'),
     dict(type='FreqFusion'),
     dict(type='IndexNet'),
-    dict(type='A2U'),
 ]
 # the newer exporter takes its time
 DYNAMO = [dict(type='DySample'), dict(type='DLU'), dict(type='LDAAQU')]
@@ -76,8 +75,13 @@ def test_any_size(cfg, dynamo, tmp_path):
     check(upsample, inputs(8, 10), [inputs(5, 7)], dynamo, tmp_path / 'upsample.onnx')
 
 
-@pytest.mark.parametrize('dynamo', [False, NEWER(True)])
-@pytest.mark.parametrize('type', ['nearest', 'FADE', 'SAPA', 'FreqFusion'])
+LEVELS = ['nearest', 'FADE', 'SAPA']
+
+
+@pytest.mark.parametrize(
+    'type, dynamo',
+    [*((type, False) for type in (*LEVELS, 'FreqFusion')), *(NEWER(type, True) for type in LEVELS)],
+)
 def test_levels_of_any_picture(type, dynamo, pyramid, tmp_path):
     pictures = [(torch.randn(1, 3, *size),) for size in [(21, 22), (20, 24), (32, 31)]]
     check(pyramid(dict(type=type)), pictures[0], pictures[1:], dynamo, tmp_path / 'pyramid.onnx')

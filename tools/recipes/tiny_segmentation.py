@@ -6,6 +6,8 @@ from .tiny import WORKERS, shorten_schedule, shrink_backbone
 # a multiple of 32, so that DySample-S's 8 groups still divide a pixel-shuffled feature
 CHANNELS = 64
 TRANSFORMER_LAYERS = 2
+QUERIES = 20
+DROPOUTS = {'attn_drop', 'proj_drop', 'ffn_drop', 'dropout'}
 # deformable attention, the greater part of DepthFormer's time on a CPU
 ATTENTION = dict(embed_dims=32, num_heads=2, num_points=2)
 # longest side of a crop, in pixels
@@ -74,12 +76,16 @@ def _shrink_neck(neck: dict, ratio: float) -> float:
 
 
 def _narrow_transformers(head: dict) -> None:
-    """Those of MaskFormer's heads: as narrow as what they read, and shallow."""
+    """Those of MaskFormer's heads: as narrow as what they read, shallow, with few queries."""
     width = head['feat_channels']
     for node in walk(head):
+        # in a short training, dropout is all that queries learn to differ by
+        node.update(dict.fromkeys(DROPOUTS & node.keys(), 0.0))
         for key in ('feat_channels', 'out_channels', 'embed_dims'):
             if node.get(key) == width:
                 node[key] = CHANNELS
+        if 'num_queries' in node:
+            node['num_queries'] = min(node['num_queries'], QUERIES)
         if 'num_feats' in node:
             # half for each axis
             node['num_feats'] = CHANNELS // 2

@@ -28,7 +28,7 @@ def attend(
     bias: Tensor | None = None,
     backend: str = 'auto',
 ) -> Tensor:
-    """Upsamples by attention over P sampled points (SAPA-D, Lu et al.; LDA-AQU, Du et al., 2024).
+    """Upsamples by attention over P sampled points (SAPA-D, Liu et al.; LDA-AQU, Du et al.).
 
     Every output position has P points for each group of channels. Keys and values are sampled
     there, bilinearly and 0 outside of the map; the logit of a point is the query's product with its

@@ -11,7 +11,9 @@ from mmdyup.upsamplers import build_upsampler
 from papers.count import Count, build_whole, count
 from papers.published import load_table
 from papers.reproduce import Reproduction
+from recipes.config import train_from_scratch
 from recipes.tiny import shrink_model
+from recipes.tiny_segmentation import shrink_segmentor
 
 CONFIGS = Path(__file__).parents[3] / 'configs'
 PICTURE = 1, 3, 64, 96
@@ -47,6 +49,29 @@ def test_every_mask_costs_the_same(built):
     # four 3×3 convolutions to 64 channels, a 2×2 transposed one to 28×28, 80 classes
     mask = 14 * 14 * (4 * 9 * 64 * 64 + 4 * 64 * 64) + 28 * 28 * 64 * 80
     assert many.products - few.products == 2 * mask
+
+
+@pytest.mark.slow
+def test_masks_are_counted_up_to_the_scores_of_pixels(tmp_path):
+    pytest.importorskip('mmdet')
+    pytest.importorskip('mmseg')
+    cfg = Config.fromfile(CONFIGS / 'maskformer_swin_b_nearest.py')
+    train_from_scratch(cfg)
+    shrink_segmentor(cfg.model)
+    counts = []
+    for layers in (1, 2):
+        cfg.model.decode_head.transformer_decoder.num_layers = layers
+        cfg.dump(tmp_path / f'{layers}.py')
+        model = build_whole(tmp_path / f'{layers}.py', 'mmseg')
+        assert model(torch.zeros(PICTURE)).shape == (1, 150, 64, 96)
+        counts.append(count(model, PICTURE).products)
+    # a layer projects queries and places for two attentions, attends, has a network of 512
+    # channels, and predicts classes and masks of 16×24 pixels; norms and biases aside
+    queries, places, c = cfg.model.decode_head.num_queries, 2 * 3, 64
+    layer = queries * (6 * c * c + 2 * c * 512) + 2 * places * c * c
+    layer += 2 * queries * (queries + places) * c
+    heads = queries * (c * 151 + 3 * c * c + c * 16 * 24)
+    assert counts[1] - counts[0] == pytest.approx(layer + heads, rel=0.1)
 
 
 @pytest.mark.slow

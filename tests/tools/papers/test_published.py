@@ -178,3 +178,11 @@ def test_three_fades_of_either_width():
 
     assert agreement(note('upernet_r50_fade_no_gate', 'params'), 3 * fade(512), 0)
     assert agreement('+0.1M', 3 * fade(256), 0)
+
+
+def test_masks_of_five_layers_that_serve_the_training():
+    """The reason given for 195G in MaskFormer's table."""
+    all_of_them = float(note('maskformer_swin_b_nearest', 'flops').removesuffix('G')) * 1e9
+    masks = 5 * 100 * 256 * 160 * 160
+    assert agreement('0.66G', masks / 5) and agreement('194.7G', all_of_them - masks)
+    assert agreement('195G', all_of_them - masks)
