@@ -4,9 +4,10 @@ Importing registers everything whose framework is installed: the upsamplers in m
 registry, the necks and heads in mmdet's and mmseg's. PyTorch alone will do.
 """
 
-from . import ops, pyramid
+from . import blocks, ops, pyramid
 from .stack import register_all
 from .upsamplers import (
+    A2U,
     CARAFE,
     DLU,
     FADE,
@@ -17,6 +18,8 @@ from .upsamplers import (
     SAPAG,
     SAPAI,
     DySample,
+    FreqFusion,
+    IndexNet,
     Upsampler,
     build_upsampler,
     list_upsamplers,
@@ -24,18 +27,22 @@ from .upsamplers import (
 from .version import __version__
 
 __all__ = [
+    'A2U',
     'CARAFE',
     'DLU',
     'DySample',
     'FADE',
     'FRFU',
     'LDAAQU',
+    'FreqFusion',
+    'IndexNet',
     'SAPA',
     'SAPAD',
     'SAPAG',
     'SAPAI',
     'Upsampler',
     '__version__',
+    'blocks',
     'build_upsampler',
     'list_upsamplers',
     'ops',

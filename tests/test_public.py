@@ -21,6 +21,9 @@ import mmdyup
         'mmdyup.upsamplers.sapa_i.SAPAI',
         'mmdyup.upsamplers.frfu.FRFU',
         'mmdyup.upsamplers.lda_aqu.LDAAQU',
+        'mmdyup.upsamplers.freqfusion.FreqFusion',
+        'mmdyup.upsamplers.indexnet.IndexNet',
+        'mmdyup.upsamplers.a2u.A2U',
     ],
 )
 def test_class_paths(path):
@@ -28,6 +31,22 @@ def test_class_paths(path):
     cls = getattr(importlib.import_module(module), name)
     assert f'{cls.__module__}.{cls.__qualname__}' == path
     assert getattr(mmdyup, name) is cls
+
+
+@pytest.mark.parametrize(
+    'path',
+    [
+        'mmdyup.blocks.ema.EMA',
+        'mmdyup.blocks.hybrid_down.HybridDown',
+        'mmdyup.blocks.msca.MSCA',
+        'mmdyup.blocks.spd.SPDConv',
+        'mmdyup.blocks.spd.SPDConvLite',
+    ],
+)
+def test_paths_of_blocks(path):
+    name = path.rsplit('.', 1)[1]
+    cls = getattr(mmdyup.blocks, name)
+    assert f'{cls.__module__}.{cls.__qualname__}' == path and name in mmdyup.blocks.__all__
 
 
 def test_published_upsamplers():
@@ -47,6 +66,9 @@ def test_published_upsamplers():
         'sapa_i': dict(type='SAPAI'),
         'frfu': dict(type='FRFU'),
         'lda_aqu': dict(type='LDAAQU'),
+        'freqfusion': dict(type='FreqFusion'),
+        'indexnet': dict(type='IndexNet'),
+        'a2u': dict(type='A2U'),
     }
     listed = mmdyup.list_upsamplers()
     assert listed == expected and list(listed) == list(expected)

@@ -13,10 +13,17 @@ CHANNELS = 32
         (
             dict(),
             ValueError,
-            "needs a 'type', one of CARAFE, DLU, DySample, FADE, FRFU, LDAAQU, SAPA, ",
+            "needs a 'type', one of A2U, CARAFE, DLU, DySample, FADE, FRFU, ",
         ),
         (dict(type='dysample'), ValueError, "no upsampler 'dysample'.*DySample"),
         (dict(type='ReLU'), ValueError, "no upsampler 'ReLU'"),
+        (
+            dict(type=None),
+            ValueError,
+            'no upsampler None; upsample_cfg.type must be one of A2U, CARAFE',
+        ),
+        (dict(type=['DySample']), ValueError, 'no upsampler .*must be one of A2U, CARAFE'),
+        (dict(type=int), ValueError, 'no upsampler .*must be one of A2U, CARAFE'),
         (dict(type='DySample', colour=1), ValueError, "does not fit its type.*'colour'"),
         (dict(type='nearest', colour=1), ValueError, "does not fit its type.*'colour'"),
         (dict(type='nearest', mode='nearest'), ValueError, "Nearest takes no argument 'mode'"),

@@ -22,6 +22,11 @@ OTHERS = {
     'fade_guide': dict(
         type='FADE', compressed_channels=8, gate=False, guide_channels=6, up_kernel=3
     ),
+    'indexnet_guide': dict(type='IndexNet', guide_channels=6),
+    'a2u_guide': dict(type='A2U', guide_channels=64, up_kernel=5),
+    'freqfusion_guide': dict(
+        type='FreqFusion', guide_channels=96, up_kernel=3, groups=2, similarity_alone=True
+    ),
     'sapa_guide': dict(type='SAPA', embed_channels=8, guide_channels=64, up_kernel=3),
     'sapa_g_guide': dict(type='SAPAG', embed_channels=8, guide_channels=64, up_kernel=3),
     'frfu_groups': dict(type='FRFU', groups=1, up_kernel=5),
@@ -84,6 +89,10 @@ START = {
     'conv_offset.3.weight': 0.0,
     'relative_position_bias_table': 0.02,
     'ker_generator.compressor_de.weight': (2 / (256 + 64)) ** 0.5,
+    'indexnet.0.weight': (2 / (16 * (256 + 512))) ** 0.5,
+    'kernel_gen.bconv_UP.1.weight': (2 / (256 + 36)) ** 0.5,
+    'dysampler.offset.weight': 0.001,
+    'dysampler.direct_scale.weight': 0.0,
     'ker_generator.content_encoder.weight': (2 / (9 * (64 + 25))) ** 0.5,
 }
 # where names mean something else

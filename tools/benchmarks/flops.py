@@ -123,6 +123,36 @@ def frfu(c: int, s: int, groups: int = 4, k: int = 3) -> int:
     return 2 * conv(c, 2 * groups * s**2) + bilinear(c, s) + kernels + reassembly(c, s, k)
 
 
+def freqfusion(c: int, s: int, k: int = 5, highpass: int = 3, groups: int = 4) -> int:
+    """Compressors, encoders, three reassemblies, similarities, offsets, sampling.
+
+    As ``forward`` does it, without what a meeting adds to sharpen the guide: high-pass logits and
+    the guide, reassembled.
+    """
+    m = c // 4
+    compressed = conv(c, m) + conv(m, k**2, 3) + conv(m, highpass**2, 3)
+    # of a pixel and those around it, of which 8 are used
+    similarities = 2 * 25 * m
+    reassembled = reassembly(m, s, highpass) + reassembly(k**2 + c, s, k)
+    return (
+        (s**2 + 1) * (compressed + similarities)
+        + reassembled
+        # offsets and their scopes; at low resolution, of every place
+        + 2 * s**2 * conv(m + 8, 2 * 2 * groups, 3)
+        + bilinear(c, s)
+    )
+
+
+def indexnet(c: int, s: int) -> int:
+    """Two convolutions, and one product a value."""
+    return conv(c, 2 * c, s + 2 * (s // 2)) + conv(2 * c, s**2) + reassembly(c, s, 1)
+
+
+def a2u(c: int, s: int, k: int = 3) -> int:
+    """Two windows, their product, and reassembly; what is done once for a picture is left out."""
+    return 2 * conv(c, 1, 3 * s) + conv(c, 1) + reassembly(c, s, k)
+
+
 def counted(upsampler: nn.Module) -> int:
     """What PyTorch's own counter finds, for an upsampler that has no formula here."""
     c, s = upsampler.in_channels, upsampler.scale_factor
@@ -150,4 +180,7 @@ FORMULAS: dict[str, Callable[..., int]] = {
     'SAPAI': sapa_i,
     'FRFU': frfu,
     'LDAAQU': lda_aqu,
+    'FreqFusion': freqfusion,
+    'IndexNet': indexnet,
+    'A2U': a2u,
 }
