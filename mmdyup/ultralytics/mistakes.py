@@ -50,12 +50,13 @@ def check(written: list[list], ours: dict[int, rows.Row], tasks: ModuleType) -> 
                 f"({foreign.__module__}); rows take mmdyup's, whose scale the parser does not "
                 'round up to 8. Undo the edit of its source.'
             )
-    sources = written[-1][0]
-    for source in sources if isinstance(sources, list) else [sources]:
-        if 0 <= source < len(written) - 1 and written[source][2] == 'Concat':
+    last, sources = len(written) - 1, written[-1][0]
+    if isinstance(sources, list) and written[-1][2] != 'Concat':
+        meant = [j + 1 if written[j][2] == 'Concat' else j for j in sources if j < last]
+        if len(meant) == len(sources) and meant != sources:
             _warn(
-                f'{place(len(written) - 1, written[-1])}, takes row {source}, a Concat, whose maps '
-                f'no row has merged; after an inserted row it is probably {source + 1}.'
+                f'{place(last, written[-1])}, takes maps from a Concat that no row has merged yet; '
+                f'after an inserted row it should probably take {meant}.'
             )
 
 

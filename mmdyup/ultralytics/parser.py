@@ -28,11 +28,9 @@ class Placeholder(nn.Identity):
 
     def __init__(self, channels: list[int], origin: int) -> None:
         super().__init__()
-        known = isinstance(channels, list) and all(isinstance(c, int) for c in channels)
-        if not known or not isinstance(origin, int):
+        if not (isinstance(channels, list) and isinstance(origin, int)):
             raise RuntimeError(mistakes.UNKNOWN_PARSER.format(mistakes.version()))
         self.channels = list(channels)
-        self.origin = origin
 
 
 def wrap(tasks: ModuleType) -> Callable:
