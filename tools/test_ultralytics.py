@@ -16,14 +16,9 @@ import venv
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-# The versions that docs/yolo.md names, and what each cannot do without. Until 8.3 Ultralytics
-# calls np.trapz, which numpy 2.4 dropped.
-VERSIONS = {
-    '8.2.103': ('numpy<2.4',),
-    '8.3.0': ('numpy<2.4',),
-    '8.3.253': (),
-    '8.4.190': (),
-}
+# The versions that docs/yolo.md names, and what each needs besides: the newest pickles what its
+# distributed workers are sent by cloudpickle.
+VERSIONS = {'8.2.103': (), '8.3.0': (), '8.3.253': (), '8.4.190': ('cloudpickle',)}
 # What an environment does not share: the tests must pass without OpenMMLab's packages.
 OWN = ('mm', 'onedl', 'ultralytics', '__editable__', '__pycache__')
 # Checkpoints of Ultralytics up to 8.3 hold whole modules, which PyTorch 2.6 reads when told to.

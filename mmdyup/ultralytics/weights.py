@@ -38,7 +38,11 @@ def match(old: list[list], new: list[list]) -> dict[int, int]:
 
 
 def rename(
-    state: dict[str, Tensor], old: list[list], new: list[list], lists: set[str]
+    state: dict[str, Tensor],
+    old: list[list],
+    new: list[list],
+    lists: set[str],
+    levels: dict[int, int],
 ) -> dict[str, Tensor]:
     """A state dict with its tensors under the names that they have in a model of other rows.
 
@@ -47,13 +51,9 @@ def rename(
         old: Its rows.
         new: The rows of the model that will take it.
         lists: The parts of its last layer that have an entry for every level.
+        levels: Which level of the new model's last layer each level of the old one's is.
     """
-    matched = match(old, new)
-    last = len(old) - 1
-    levels = {}
-    if matched.get(last) == len(new) - 1 and isinstance(old[-1][0], list):
-        places = {row: level for level, row in enumerate(new[-1][0])}
-        levels = {str(k): places.get(matched.get(row)) for k, row in enumerate(old[-1][0])}
+    matched, last = match(old, new), len(old) - 1
 
     def renamed(name: str) -> str | None:
         found = _LAYER.fullmatch(name)
@@ -62,13 +62,12 @@ def rename(
         i, part = int(found[1]), found[2]
         if i not in matched:
             return None
-        if i == last and levels:
-            head, _, rest = part.partition('.')
-            if head in lists:
-                level, _, rest = rest.partition('.')
-                if levels.get(level) is None:
-                    return None
-                part = f'{head}.{levels[level]}.{rest}'
+        head, _, rest = part.partition('.')
+        if i == last and head in lists:
+            level, _, rest = rest.partition('.')
+            if int(level) not in levels:
+                return None
+            part = f'{head}.{levels[int(level)]}.{rest}'
         return f'model.{matched[i]}.{part}'
 
     names = {name: renamed(name) for name in state}
@@ -94,12 +93,13 @@ def _moved(model: nn.Module, weights: dict | nn.Module) -> dict | nn.Module:
     old, new = map(rows_of, yamls)
     if len(old) == len(new) or not any(rows.find(row[2]) for row in (*old, *new)):
         return weights
-    count = len(old[-1][0]) if isinstance(old[-1][0], list) else 0
+    strides = [each.stride.tolist() for each in (source, model)]
+    levels = {k: strides[1].index(s) for k, s in enumerate(strides[0]) if s in strides[1]}
     lists = {
         name
         for name, part in source.model[-1].named_children()
-        if isinstance(part, nn.ModuleList) and len(part) == count
+        if isinstance(part, nn.ModuleList) and len(part) == len(strides[0])
     }
     stand_in = copy.copy(source)
-    stand_in.state_dict = lambda: rename(source.state_dict(), old, new, lists)
+    stand_in.state_dict = lambda: rename(source.state_dict(), old, new, lists, levels)
     return stand_in

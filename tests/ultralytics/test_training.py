@@ -31,7 +31,7 @@ def offsets(model):
     return torch.cat([p.detach().flatten() for layer in layers for p in layer.parameters()])
 
 
-class InterruptedError(Exception):
+class Interrupted(Exception):
     pass
 
 
@@ -43,20 +43,25 @@ def interrupted(data, stock, tmp_path_factory):
         patch.chdir(folder)
         model = YOLO(upsampled(f'{stock}.yaml', 'DySample'))
         model.add_callback('on_model_save', interrupt)
-        with pytest.raises(InterruptedError):
+        with pytest.raises(Interrupted):
             model.train(data=data, epochs=2, project=str(folder), name='run', **ARGS)
     return folder / 'run'
 
 
 def interrupt(trainer):
-    raise InterruptedError
+    raise Interrupted
 
 
 @pytest.fixture
 def weights(interrupted, tmp_path):
-    """A copy of its last checkpoint, in the folder of a run."""
-    shutil.copytree(interrupted, tmp_path / 'run')
-    return tmp_path / 'run' / 'weights' / 'last.pt'
+    """Its last checkpoint, as of a run in a folder of this test's own."""
+    folder = tmp_path / 'run'
+    shutil.copytree(interrupted, folder)
+    file = folder / 'weights' / 'last.pt'
+    checkpoint = torch.load(file, weights_only=False)
+    checkpoint['train_args'] |= dict(project=str(tmp_path), save_dir=str(folder))
+    torch.save(checkpoint, file)
+    return file
 
 
 def test_training_moves_the_offsets(interrupted, stock):
@@ -108,27 +113,25 @@ def test_a_process_that_never_imported_mmdyup(weights, data, run_python):
     assert run_python(FRESH, weights, data).splitlines()[-1] == 'well'
 
 
-# The hook waits for Ultralytics where mmdyup comes first, and acts at once where it comes last.
-ORDERS = [
-    'import mmdyup\nassert "ultralytics" not in sys.modules\nfrom ultralytics.nn import tasks\n',
-    'from ultralytics.nn import tasks\nimport mmdyup\n',
-    'import ultralytics\nimport mmdyup\nfrom ultralytics.nn import tasks\n',
-]
+# The hook waits for Ultralytics where mmdyup comes first.
+FIRST = """
+import mmdyup
+assert 'ultralytics' not in sys.modules
+from ultralytics.nn import tasks
+yaml = dict(nc=2, backbone=[[-1, 1, "Conv", [32, 3, 2]]], head=[[-1, 1, "DySample", [2]]])
+print(type(tasks.parse_model(yaml, 3, False)[0][1]).__name__)
+from ultralytics.engine.model import Model
+from ultralytics.utils import dist
+for function in (tasks.BaseModel.load, dist.generate_ddp_file, Model.train):
+    assert function._mmdyup
+"""
 
 
-@pytest.mark.parametrize('order', ORDERS, ids=['first', 'last', 'between'])
-def test_both_orders_of_imports(order, run_python):
-    code = (
-        'yaml = dict(nc=2, backbone=[[-1, 1, "Conv", [32, 3, 2]]], head=[[-1, 1, "DySample", [2]]])\n'
-        'print(type(tasks.parse_model(yaml, 3, False)[0][1]).__name__)\n'
-        'from ultralytics.engine.model import Model\n'
-        'from ultralytics.utils import dist\n'
-        'for f in (tasks.BaseModel.load, dist.generate_ddp_file, Model.train): f._mmdyup\n'
-    )
-    assert 'DySample' in run_python(order + code).splitlines()
+def test_mmdyup_may_be_imported_first(run_python):
+    assert run_python(FIRST).splitlines()[-1] == 'DySample'
 
 
-def test_the_script_of_a_distributed_worker(data, stock, run_python, monkeypatch, tmp_path):
+def test_the_script_of_a_distributed_worker(data, stock, run_python, tmp_path):
     if 'cloudpickle' in Path(dist.__file__).read_text(encoding='utf-8'):
         pytest.importorskip('cloudpickle', reason='cloudpickle is not installed')
     yaml = upsampled(f'{stock}.yaml', 'DySample')
@@ -143,12 +146,12 @@ def test_the_script_of_a_distributed_worker(data, stock, run_python, monkeypatch
     assert offsets(model).numel() > 0
 
 
-def test_a_worker_script_that_is_not_known(monkeypatch, tmp_path):
+def test_a_worker_script_that_is_not_known(tmp_path):
     from mmdyup.ultralytics import patches
 
     file = tmp_path / 'script.py'
     file.write_text('train()\n')
-    with pytest.warns(UserWarning, match="The worker's script of Ultralytics .* upsampled"):
+    with pytest.warns(UserWarning, match="The worker's script of Ultralytics .*upsampled"):
         patches._importing_mmdyup(lambda trainer: str(file))(None)
     assert file.read_text() == 'train()\n'
 
