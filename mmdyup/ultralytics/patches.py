@@ -5,6 +5,7 @@ Where a part is not as it is known, one warning says so, and Ultralytics works o
 
 import functools
 import inspect
+import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -41,7 +42,7 @@ def patch_tasks(tasks: ModuleType) -> None:
     known = hasattr(tasks, 'Conv') and hasattr(tasks, 'LOGGER')
     if known and _takes(tasks, 'parse_model', 'd', 'ch', 'verbose'):
         _replace(tasks, 'parse_model', lambda _: parser.wrap(tasks))
-        _allow_in_checkpoints()
+        rows.allow_in_checkpoints()
     else:
         warnings.warn(mistakes.UNKNOWN_PARSER.format(mistakes.version()), stacklevel=2)
     if _takes(getattr(tasks, 'BaseModel', None), 'load', 'self', 'weights'):
@@ -56,14 +57,16 @@ def patch_dist(dist: ModuleType) -> None:
 
 def patch_model(model: ModuleType) -> None:
     """Lets ``train()`` warn where modules of the built model were replaced by hand."""
-    patch_tasks(model.__dict__.get('tasks') or inspect.sys.modules['ultralytics.nn.tasks'])
+    tasks = sys.modules['ultralytics.nn.tasks']
+    if not hasattr(tasks.BaseModel.load, _MARK):  # its source imports mmdyup
+        patch_tasks(tasks)
     if _takes(getattr(model, 'Model', None), 'train', 'self', 'trainer'):
         _replace(model.Model, 'train', _warning_first)
 
 
 def count_operators(profile: ModuleType) -> None:
     """Gives thop a rule for mmdyup's operators, of which it sees the convolutions alone."""
-    # before 2.1 a rule hides what the module's children count
+    # where this is missing, as in thop 2.0, a rule hides what the layers inside count
     if hasattr(profile, '_resolve_rule') and isinstance(
         getattr(profile, 'register_hooks', None), dict
     ):
@@ -113,12 +116,6 @@ def _warning_first(train: Callable) -> Callable:
         return train(self, *args, **options)
 
     return warn_and_train
-
-
-def _allow_in_checkpoints() -> None:
-    """Lets ``torch.load(weights_only=True)`` and Ultralytics' safe loading read our modules."""
-    if hasattr(torch.serialization, 'add_safe_globals'):
-        torch.serialization.add_safe_globals(rows.classes())
 
 
 def _count(module: nn.Module, inputs: tuple, output: torch.Tensor) -> None:

@@ -5,9 +5,11 @@ A row is ``[from, repeats, name, args]``. The parser of Ultralytics gives the ch
 
 import ast
 import contextlib
+import sys
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from ..upsamplers import Upsampler
@@ -29,6 +31,8 @@ class Row(NamedTuple):
 
 
 _REGISTERED: dict[str, Row] = {}
+# whose modules consist of others that a checkpoint holds too
+_PACKAGES = ('mmdyup.upsamplers.', 'mmdyup.blocks.')
 
 
 def register(name: str, cls: type[nn.Module], kind: str = 'keeps') -> None:
@@ -56,6 +60,7 @@ def register(name: str, cls: type[nn.Module], kind: str = 'keeps') -> None:
     if kind not in KINDS:
         raise ValueError(f'kind must be one of {", ".join(KINDS)}, but it is {kind!r}.')
     _REGISTERED[name] = Row(cls, kind)
+    allow_in_checkpoints()
 
 
 def find(name: str) -> Row | None:
@@ -71,21 +76,20 @@ def names() -> list[str]:
     return [*UPSAMPLERS, *_REGISTERED]
 
 
-def classes() -> list[type[nn.Module]]:
-    """Every class that a checkpoint with rows of ours may hold."""
-    import sys
-
-    found = [Guided]
-    for name in names():
-        module = sys.modules[find(name).cls.__module__]
-        found += [
+def allow_in_checkpoints() -> None:
+    """Lets ``torch.load(weights_only=True)`` and Ultralytics' safe loading read modules of ours."""
+    if not hasattr(torch.serialization, 'add_safe_globals'):  # PyTorch before 2.4
+        return
+    files = {find(name).cls.__module__ for name in names()} | {__name__}
+    files |= {name for name in sys.modules if name.startswith(_PACKAGES)}
+    torch.serialization.add_safe_globals(
+        [
             value
-            for value in vars(module).values()
-            if isinstance(value, type)
-            and issubclass(value, nn.Module)
-            and value.__module__ == module.__name__
+            for file in files
+            for value in vars(sys.modules[file]).values()
+            if isinstance(value, type) and issubclass(value, nn.Module) and value.__module__ == file
         ]
-    return found
+    )
 
 
 class Guided(nn.Module):

@@ -1,6 +1,7 @@
 """What the tests in Ultralytics share; they run without OpenMMLab's packages too."""
 
 import atexit
+import contextlib
 import os
 import shutil
 import subprocess
@@ -12,13 +13,21 @@ from pathlib import Path
 _SETTINGS = tempfile.mkdtemp(prefix='mmdyup-')
 atexit.register(shutil.rmtree, _SETTINGS, ignore_errors=True)
 os.environ |= dict(YOLO_CONFIG_DIR=_SETTINGS, YOLO_OFFLINE='true', YOLO_AUTOINSTALL='false')
-# checkpoints of Ultralytics hold modules, which its older versions do not tell PyTorch 2.6
-os.environ.setdefault('TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD', '1')
 
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 import torch  # noqa: E402
+
+# Ultralytics sets variables of the whole process, and how numbers are printed; the tests of other
+# folders, which run in it too, must not see that.
+_KEPT = dict(os.environ), np.get_printoptions()
+with contextlib.suppress(ImportError):
+    import ultralytics.utils  # noqa: F401
+os.environ.clear()
+os.environ.update(_KEPT[0])
+np.set_printoptions(**_KEPT[1])
+torch.set_printoptions(profile='default')
 
 ROOT = Path(__file__).parents[2]
 # OpenMMLab's packages take seconds to import, and nothing here needs them
