@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from ..upsamplers.base import accepted_arguments, unknown_argument
 from . import rows
 from .weights import rows_of
 
@@ -36,17 +37,21 @@ def upsampled(source: str | Path, name: str, *, p2: bool = False, **options: Any
 
     Raises:
         ImportError: Ultralytics is not installed.
-        ValueError: The upsampler is unknown or refuses its arguments, the model has no
-            ``nn.Upsample``, or with ``p2`` is no YOLO11.
+        TypeError: The upsampler has no argument of this name.
+        ValueError: The upsampler is unknown, the model has no ``nn.Upsample``, or with ``p2`` is
+            no YOLO11.
     """
     row = rows.find(name)
     if row is None or not rows.is_upsampler(row):
         known = ', '.join(each for each in rows.names() if rows.is_upsampler(rows.find(each)))
         raise ValueError(f'There is no upsampler {name!r}; name one of {known}.')
+    for option in options:
+        if option not in accepted_arguments(row.cls):
+            raise TypeError(f'{unknown_argument(row.cls, option)}.')
     tasks = _tasks()
     path = Path(source)
     own = [key if value is True else f'{key}{value}' for key, value in options.items()]
-    stem = '-'.join([path.stem, *['p2'] * p2, name.lower(), *own]).lower()
+    stem = '-'.join([path.stem, *['p2'] * p2, *(each.lower() for each in (name, *own))])
     if path.suffix == '.pt':
         model = _load(tasks, str(source))
         yaml = _rewritten(model.yaml, name, row, p2, options)

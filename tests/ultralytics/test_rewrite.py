@@ -114,6 +114,11 @@ def test_an_own_name_is_no_upsampler():
             upsampled('yolov8n.yaml', name)
 
 
+def test_an_unknown_argument():
+    with pytest.raises(TypeError, match="DySample takes no argument 'dyscop'; it takes"):
+        upsampled('yolov8n.yaml', 'DySample', dyscop=True)
+
+
 def test_a_model_without_upsamplers():
     with pytest.raises(ValueError, match='has no nn.Upsample that could be replaced'):
         upsampled('yolov8n-cls.yaml', 'DySample')
