@@ -90,9 +90,9 @@ def _rewritten(yaml: dict, name: str, row: rows.Row, p2: bool, options: dict) ->
 
 
 def _merged_with(written: list[list], i: int) -> int:
-    """The row that the next one concatenates with row ``i``."""
-    sources = written[i + 1][0] if i + 1 < len(written) else None
-    if written[i + 1][2] != 'Concat' or not isinstance(sources, list) or len(sources) != 2:
+    """The finer row that the next one concatenates with row ``i``."""
+    sources, _, name, _ = written[i + 1]  # a head at least
+    if name != 'Concat' or len(sources) != 2:
         raise ValueError(
             f'Row {i + 1}, {written[i + 1]}, does not merge row {i} with one finer feature, which '
             'a guided upsampler needs; choose one that is not guided.'

@@ -71,6 +71,11 @@ def test_guides_are_what_the_next_row_merges(name, options, stock):
         assert sum(layer.np for layer in ours) == dict(FADE=69_938, SAPA=21_888)[name]
 
 
+def test_a_model_that_merges_otherwise():
+    with pytest.raises(ValueError, match='Row 14, .* does not merge row 13 with one finer feature'):
+        upsampled('rtdetr-l.yaml', 'SAPA')
+
+
 def test_four_levels(stock):
     if stock != 'yolo11n':
         with pytest.raises(ValueError, match='knows the rows of YOLO11 alone'):
