@@ -5,7 +5,7 @@ registry, the necks and heads in mmdet's and mmseg's, the rows of models in Ultr
 alone will do.
 """
 
-from . import ops, pyramid
+from . import blocks, ops, pyramid
 from .stack import register_all
 from .ultralytics import install as _install
 from .upsamplers import (
@@ -28,6 +28,7 @@ __all__ = [
     'SAPA',
     'Upsampler',
     '__version__',
+    'blocks',
     'build_upsampler',
     'list_upsamplers',
     'ops',

@@ -25,6 +25,22 @@ def test_class_paths(path):
     assert getattr(mmdyup, name) is cls
 
 
+@pytest.mark.parametrize(
+    'path',
+    [
+        'mmdyup.blocks.ema.EMA',
+        'mmdyup.blocks.hybrid_down.HybridDown',
+        'mmdyup.blocks.msca.MSCA',
+        'mmdyup.blocks.spd.SPDConv',
+        'mmdyup.blocks.spd.SPDConvLite',
+    ],
+)
+def test_paths_of_blocks(path):
+    name = path.rsplit('.', 1)[1]
+    cls = getattr(mmdyup.blocks, name)
+    assert f'{cls.__module__}.{cls.__qualname__}' == path and name in mmdyup.blocks.__all__
+
+
 def test_published_upsamplers():
     expected = {
         'dysample': dict(type='DySample'),

@@ -7,7 +7,7 @@ import pytest
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from mmdyup import build_upsampler
+from mmdyup import blocks, build_upsampler
 
 ROOT = Path(__file__).parents[1]
 READMES = ['README.md', 'README_zh-CN.md']
@@ -58,6 +58,16 @@ def test_parameters_of_the_upsamplers(readme):
         cfg = eval(f'dict({arguments})')
         parameters = build_upsampler(cfg, 256).parameters()
         assert sum(p.numel() for p in parameters) == int(count.replace(',', '')), arguments
+
+
+@pytest.mark.parametrize('readme', READMES)
+def test_parameters_of_the_blocks(readme):
+    rows = re.findall(r'^\| `(\w+)` \| .* \| ([\d,]+) \|$', text(readme), re.MULTILINE)
+    assert {name for name, _ in rows} == {*blocks.__all__}
+    for name, count in rows:
+        cls = getattr(blocks, name)
+        block = cls(64, 64) if cls in blocks.DOWNSAMPLING else cls(64)
+        assert sum(p.numel() for p in block.parameters()) == int(count.replace(',', '')), name
 
 
 def test_contributing_shows_the_example_that_is_tested():

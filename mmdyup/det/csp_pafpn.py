@@ -5,6 +5,7 @@ from torch import Tensor
 
 from ..pyramid import DynamicPart, UpsamplerList, check_num_levels
 from ..upsamplers import build_upsampler
+from .downsampling import replace_downsampling
 
 
 class DynamicCSPPAFPN(DynamicPart):
@@ -14,6 +15,10 @@ class DynamicCSPPAFPN(DynamicPart):
     first, ``downsamples``, ``bottom_up_blocks`` and ``out_convs``, finest first.
     ``upsample_modules`` are finest first.
     """
+
+    def __init__(self, *args, downsample_cfg: dict | None = None, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        replace_downsampling(self.downsamples, downsample_cfg, self.in_channels[:-1])
 
     def add_upsamplers(self) -> None:
         del self.upsample
@@ -65,10 +70,14 @@ class DyYOLOXPAFPN(DynamicCSPPAFPN, YOLOXPAFPN):
         *args: Those of ``mmdet.models.necks.YOLOXPAFPN``.
         upsample_cfg: The upsampler between two levels; see :class:`DynamicPart`. It stands in the
             place of the parent's argument for ``nn.Upsample``.
+        downsample_cfg: The block in the place of each 3×3 convolution of stride 2, such as
+            ``dict(type='SPDConv')``; None is the parent's own. With ``dict(type='HybridDown')``
+            the parent's state fits, and the output is the parent's until beta is trained.
         **kwargs: Those of ``mmdet.models.necks.YOLOXPAFPN``.
 
     Raises:
-        ValueError: ``upsample_cfg`` names no upsampler, or two levels are not 2× apart.
+        ValueError: ``upsample_cfg`` names no upsampler, ``downsample_cfg`` no block, or two levels
+            are not 2× apart.
     """
 
 
@@ -77,7 +86,7 @@ class DyCSPNeXtPAFPN(DynamicCSPPAFPN, CSPNeXtPAFPN):
     """mmdet's CSPNeXtPAFPN, the neck of RTMDet, with any upsampler in its top-down path.
 
     The structure of :class:`DyYOLOXPAFPN` with CSPNeXt blocks. It takes the arguments of
-    ``mmdet.models.necks.CSPNeXtPAFPN`` and, in the place of the parent's, ``upsample_cfg`` as
-    :class:`DyYOLOXPAFPN` does, and raises what that raises. With ``dict(type='nearest')`` it
-    takes the parent's state and gives its output.
+    ``mmdet.models.necks.CSPNeXtPAFPN`` and, as :class:`DyYOLOXPAFPN` does, ``upsample_cfg`` in the
+    place of the parent's and ``downsample_cfg``; it raises what that raises. With
+    ``dict(type='nearest')`` it takes the parent's state and gives its output.
     """

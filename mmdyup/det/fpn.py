@@ -9,6 +9,7 @@ from ..pyramid import (
     check_num_levels,
     merge_top_down,
 )
+from .downsampling import replace_downsampling
 
 
 @MODELS.register_module()
@@ -35,11 +36,19 @@ class DyPAFPN(DyFPN, PAFPN):
     Args:
         *args: Those of ``mmdet.models.necks.PAFPN``.
         upsample_cfg: The upsampler between two levels; see :class:`DynamicPart`.
+        downsample_cfg: The block in the place of each 3×3 convolution of stride 2; see
+            :class:`DyYOLOXPAFPN`.
         **kwargs: Those of ``mmdet.models.necks.PAFPN``.
 
     Raises:
-        ValueError: ``upsample_cfg`` names no upsampler, or two levels are not 2× apart.
+        ValueError: ``upsample_cfg`` names no upsampler, ``downsample_cfg`` no block, or two levels
+            are not 2× apart.
     """
+
+    def __init__(self, *args, downsample_cfg: dict | None = None, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        channels = [self.out_channels] * len(self.downsample_convs)
+        replace_downsampling(self.downsample_convs, downsample_cfg, channels)
 
     def _level_outs(self, laterals: list[Tensor]) -> list[Tensor]:
         outs = super()._level_outs(laterals)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from ..blocks import ATTENTION, DOWNSAMPLING
 from ..upsamplers import Upsampler
 from ..upsamplers.registry import UPSAMPLERS
 
@@ -30,7 +31,10 @@ class Row(NamedTuple):
     kind: str
 
 
-_REGISTERED: dict[str, Row] = {}
+_REGISTERED = {
+    **{cls.__name__: Row(cls, 'makes') for cls in DOWNSAMPLING},
+    **{cls.__name__: Row(cls, 'keeps') for cls in ATTENTION},
+}
 # whose modules consist of others that a checkpoint holds too
 _PACKAGES = ('mmdyup.upsamplers.', 'mmdyup.blocks.')
 

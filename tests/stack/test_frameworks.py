@@ -204,5 +204,5 @@ def test_what_import_gives_is_stated():
     assert all(hasattr(mmdyup, name) for name in mmdyup.__all__)
     assert set(mmdyup.__all__) == {
         'CARAFE', 'DLU', 'DySample', 'FADE', 'SAPA', 'Upsampler', '__version__',
-        'build_upsampler', 'list_upsamplers', 'ops', 'pyramid',
+        'blocks', 'build_upsampler', 'list_upsamplers', 'ops', 'pyramid',
     }  # fmt: skip
