@@ -9,11 +9,19 @@ from . import blocks, ops, pyramid
 from .stack import register_all
 from .ultralytics import install as _install
 from .upsamplers import (
+    A2U,
     CARAFE,
     DLU,
     FADE,
+    FRFU,
+    LDAAQU,
     SAPA,
+    SAPAD,
+    SAPAG,
+    SAPAI,
     DySample,
+    FreqFusion,
+    IndexNet,
     Upsampler,
     build_upsampler,
     list_upsamplers,
@@ -21,11 +29,19 @@ from .upsamplers import (
 from .version import __version__
 
 __all__ = [
+    'A2U',
     'CARAFE',
     'DLU',
     'DySample',
     'FADE',
+    'FRFU',
+    'LDAAQU',
+    'FreqFusion',
+    'IndexNet',
     'SAPA',
+    'SAPAD',
+    'SAPAG',
+    'SAPAI',
     'Upsampler',
     '__version__',
     'blocks',

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.autograd import gradcheck
 from torch.func import functional_call
 
+from .ops.backends import GRAPHS_HOLD_OPERATORS
 from .upsamplers import Upsampler, build_upsampler, find_upsampler
 
 
@@ -31,7 +32,10 @@ DEVICES = ['cpu', *(['cuda'] if torch.cuda.is_available() else [])]
 HALVES = [dtype for dtype in (torch.float16, torch.bfloat16) if _convolves(dtype)]
 
 needs_operators_in_graphs = pytest.mark.skipif(
-    not hasattr(torch.library, 'custom_op'), reason='PyTorch before 2.4 breaks graphs at operators'
+    not GRAPHS_HOLD_OPERATORS, reason='PyTorch before 2.4 breaks graphs at operators'
+)
+needs_opcheck = pytest.mark.skipif(
+    not hasattr(torch.library, 'opcheck'), reason='PyTorch before 2.4 has no torch.library.opcheck'
 )
 needs_export_for_any_size = pytest.mark.skipif(
     not hasattr(getattr(getattr(torch, 'export', None), 'Dim', None), 'AUTO'),
@@ -282,7 +286,7 @@ class UpsamplerContract:
         hollow.to_empty(device='cpu')
         upsampler = self.build()
         for tensor in hollow.state_dict().values():
-            tensor.fill_(torch.nan)
+            tensor.fill_(torch.nan if tensor.is_floating_point() else -1)
         for each_of_them in (hollow, upsampler):
             torch.manual_seed(1)
             each_of_them.reset_parameters()
@@ -338,11 +342,12 @@ class NeckContract:
         args: Arguments of both constructors, without ``upsample_cfg``. Nothing in the part may be
             drawn at random when it runs, so ``dropout_ratio`` is 0 where there is one.
         in_channels: Channels of the levels that come in, the finest first. They, and the channels
-            of what is upsampled, must suit ``unguided`` and ``guided``.
+            of what is upsampled, must suit the upsamplers named below.
         upsamplers: Channels and ratio of each upsampler, in the order of the part's ``modules()``.
         is_head: Whether it gives one map, of the finest level's size, or one for each level.
         plain: The parent's own interpolation.
         unguided, guided: An upsampler of either kind.
+        changing: One that is guided and changes the finer level.
     """
 
     part: type[nn.Module]
@@ -354,6 +359,7 @@ class NeckContract:
     plain = dict(type='nearest')
     unguided = dict(type='DySample')
     guided = dict(type='SAPA')
+    changing = dict(type='FreqFusion')
 
     def build(self, upsample_cfg: dict | None = None, **options) -> nn.Module:
         return self.part(**{**self.args, **options}, upsample_cfg=upsample_cfg)
@@ -394,7 +400,7 @@ class NeckContract:
         assert self.build().upsample_cfg['type'] == self.plain['type']
 
     @pytest.mark.parametrize('device', DEVICES)
-    @pytest.mark.parametrize('kind', ['unguided', 'guided'])
+    @pytest.mark.parametrize('kind', ['unguided', 'guided', 'changing'])
     @pytest.mark.parametrize('size', [(37, 22), (9, 1)], ids=str)
     def test_any_size_and_a_gradient_everywhere(self, size, kind, device):
         part = self.build(getattr(self, kind)).to(device)

@@ -1,3 +1,4 @@
+import copy
 import functools
 import os
 
@@ -6,6 +7,7 @@ os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
 
 import pytest  # noqa: E402
 import torch  # noqa: E402
+from mmengine.config import Config  # noqa: E402
 from mmengine.config import utils as config_utils  # noqa: E402
 from mmengine.registry import DefaultScope  # noqa: E402
 from mmengine.visualization import Visualizer  # noqa: E402
@@ -36,9 +38,21 @@ def fresh_globals():
 
 
 @pytest.fixture(scope='session', autouse=True)
-def indices_read_once():
-    """mmengine reads a hundred YAML files for each config that inherits from another package's."""
+def configs_read_once():
+    """Many tests read the same configs and what these inherit from; and mmengine reads a hundred
+    YAML files for each one that inherits from another package's."""
+    read, known = Config._file2dict, {}
+
+    def read_once(filename, *args, **options):
+        path = os.path.abspath(filename)
+        file = os.stat(path) if os.path.isfile(path) else None
+        key = repr((path, file and (file.st_mtime_ns, file.st_size), args, options))
+        if key not in known:
+            known[key] = read(filename, *args, **options)
+        return copy.deepcopy(known[key])
+
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Config, '_file2dict', staticmethod(read_once))
         patch.setattr(config_utils, 'load', functools.cache(config_utils.load))
         yield
 

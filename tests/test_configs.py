@@ -20,7 +20,7 @@ from recipes.folder import use_folder
 pytest.importorskip('mmdet')
 
 CONFIGS = Path(__file__).parents[1] / 'configs'
-SEGMENTATION = ('segformer', 'semantic_fpn', 'upernet')
+SEGMENTATION = ('segformer', 'semantic_fpn', 'upernet', 'maskformer', 'depthformer')
 PATHS = {
     path.stem: path
     for path in sorted(CONFIGS.glob('*.py'))
@@ -35,7 +35,16 @@ ADDED = {
     'pixel_shuffle': {2: 9 * 256 * 1024 + 1024},
     'carafe': {2: 74_148, 4: 247_248, 8: 939_648, 16: 3_709_248},
     'fade': {2: 47_514},
+    'fade_no_gate': {2: 47_514 - 257},
     'sapa': {2: 17_472},
+    'sapa_g': {2: 25_953},
+    'sapa_i': {2: 4 * 256},
+    'sapa_d': {2: 139_808},
+    'frfu': {2: 21_074},
+    'lda_aqu': {2: 39_410},
+    'freqfusion': {2: 104_690},
+    'indexnet': {2: 2_100_224},
+    'a2u': {2: 10_790},
     'dlu': {2: 35_489, 4: 49_337, 8: 104_729, 16: 326_297},
     'dysample': {2: 8_192 + 32, 4: 32_768 + 128},
     'dysample_plus': {2: 2 * 8_192 + 32},
@@ -58,12 +67,25 @@ FASTER_RCNN = 47_061_984
 MASK_RCNN = FASTER_RCNN + MASK_HEAD
 PANOPTIC_FPN = MASK_RCNN - EXTRA_LEVEL + SEMANTIC_HEAD
 LIBRA_RCNN = FASTER_RCNN - EXTRA_LEVEL + NON_LOCAL
+FASTER_ALONE = {'bilinear', 'dysample_s', 'sapa_g', 'sapa_i', 'sapa_d'}
 FAMILIES = {
     'faster_rcnn': (FASTER_RCNN, (2, 2, 2, 2), ADDED),
-    'faster_rcnn_r101': (FASTER_RCNN + DEEPER, (2, 2, 2, 2), ('nearest', 'dysample_plus')),
-    'mask_rcnn': (MASK_RCNN, (2, 2, 2, 2), ADDED.keys() - {'bilinear', 'dysample_s'}),
-    'mask_rcnn_r101': (MASK_RCNN + DEEPER, (2, 2, 2, 2), ('nearest', 'dysample_plus')),
-    'panoptic_fpn': (PANOPTIC_FPN, (2, 2, 2), ADDED.keys() - {'bilinear', 'dlu', 'dysample_s'}),
+    'faster_rcnn_r101': (
+        FASTER_RCNN + DEEPER,
+        (2, 2, 2, 2),
+        ('nearest', 'dysample_plus', 'frfu', 'sapa_d', 'freqfusion'),
+    ),
+    'mask_rcnn': (MASK_RCNN, (2, 2, 2, 2), ADDED.keys() - FASTER_ALONE),
+    'mask_rcnn_r101': (
+        MASK_RCNN + DEEPER,
+        (2, 2, 2, 2),
+        ('nearest', 'dysample_plus', 'freqfusion'),
+    ),
+    'panoptic_fpn': (
+        PANOPTIC_FPN,
+        (2, 2, 2),
+        ADDED.keys() - FASTER_ALONE - {'dlu', 'frfu', 'freqfusion'},
+    ),
     'panoptic_fpn_r101': (PANOPTIC_FPN + DEEPER, (2, 2, 2), ('nearest', 'dysample_plus')),
     'libra_rcnn': (LIBRA_RCNN, (2, 4, 2, 4), ('nearest', 'carafe', 'dlu', 'dysample')),
     'libra_rcnn_level0': (LIBRA_RCNN - NON_LOCAL + CONVOLUTION, (2, 4, 8, 16), ('carafe', 'dlu')),
@@ -73,6 +95,11 @@ ROWS = {
     for family, (total, ratios, names) in FAMILIES.items()
     for name in names
 }
+# published on the neck of five levels
+ROWS['panoptic_fpn_frfu'] = PANOPTIC_FPN + EXTRA_LEVEL + 4 * ADDED['frfu'][2]
+# without two norms of 64 channels
+ROWS['panoptic_fpn_freqfusion'] = PANOPTIC_FPN + EXTRA_LEVEL + 4 * (104_690 - 2 * 128)
+ROWS['panoptic_fpn_r101_freqfusion'] = ROWS['panoptic_fpn_freqfusion'] + DEEPER
 # mmdet's own config under ours, and the channels that the upsamplers of its neck see
 OTHER_NECKS = {
     'faster_rcnn_pafpn_dysample': ('pafpn/faster-rcnn_r50_pafpn_1x_coco.py', (256, 256, 256)),
@@ -157,21 +184,47 @@ def test_the_papers_recipe(name):
     assert cfg.train_dataloader.dataset.ann_file.endswith('train2017.json')
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize('name', ['dysample', 'dlu'])
-def test_a_runner_starts_from_the_papers_start(name, tmp_path):
+# the start of the published detectors, as docs/reproduce.md and their configs write it
+XAVIER = "init_cfg=dict(type='Xavier', layer='Conv2d', distribution='uniform')"
+
+
+def started(name, folder, **own):
+    """The upsamplers of a Faster R-CNN as a Runner initializes it."""
     cfg = deepcopy(read(f'faster_rcnn_{name}'))
     cfg.model.backbone.init_cfg = None
-    cfg.work_dir = str(tmp_path)
-    runner = Runner(cfg.model, cfg.work_dir, default_scope='mmdet', experiment_name=name)
+    cfg.model.neck.upsample_cfg.update(own)
+    runner = Runner(cfg.model, str(folder), default_scope='mmdet', experiment_name=folder.name)
     runner._init_model_weights()
-    for upsampler in runner.model.neck.upsample_modules:
-        if name == 'dlu':
-            assert not upsampler.conv_offset.weight.any()
-        else:
-            torch.testing.assert_close(
-                upsampler.offset.weight.std().item(), 0.001, rtol=0.1, atol=0
-            )
+    return runner.model.neck.upsample_modules
+
+
+@pytest.mark.slow
+def test_a_runner_starts_dlu_from_the_papers_start(tmp_path):
+    for upsampler in started('dlu', tmp_path):
+        assert not upsampler.conv_offset.weight.any()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    'line, offset, scope',
+    # Xavier's of 256 channels in and 32 out
+    [('', 0.001, 0), (XAVIER, (2 / (256 + 32)) ** 0.5, (2 / (256 + 32)) ** 0.5)],
+    ids=['paper', 'published'],
+)
+def test_a_runner_starts_dysample_plus_from_either_start(line, offset, scope, tmp_path):
+    for upsampler in started('dysample_plus', tmp_path, **eval(f'dict({line})')):
+        for layer, std in ((upsampler.offset, offset), (upsampler.scope, scope)):
+            assert layer.weight.std().item() == pytest.approx(std, rel=0.05)
+        assert not upsampler.offset.bias.any()
+
+
+def test_the_line_of_the_published_start_is_documented():
+    assert XAVIER in (CONFIGS.parent / 'docs/reproduce.md').read_text(encoding='utf-8')
+
+
+@pytest.mark.parametrize('name', [name for name in PATHS if name.endswith(('frfu', 'sapa_d'))])
+def test_detectors_whose_published_start_was_xavier(name):
+    assert read(name).model.neck.upsample_cfg.init_cfg == eval(f'dict({XAVIER})')['init_cfg']
 
 
 @pytest.mark.slow

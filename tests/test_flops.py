@@ -58,7 +58,10 @@ SEGFORMER_CELLS = 16**2 + 2 * 32**2 + 3 * 64**2
         (flops.carafe, '1.45'),
         (flops.fade, '2.65'),
         (flops.sapa, '1.02'),
+        (flops.sapa_i, '0.75'),
         (flops.pixel_shuffle, '34.43'),
+        (flops.indexnet, '30.65'),
+        (flops.a2u, '0.41'),
     ],
 )
 def test_the_numbers_of_segformer(count, printed):
@@ -95,6 +98,26 @@ REST = {
     'fade_no_gate': REASSEMBLY,
     'fade_lite': REASSEMBLY + BLEND,
     'sapa': REASSEMBLY + REASSEMBLY,
+    # 4 · 32 channels of keys at 9 points: 4 multiply-adds a sample, 1 its product
+    'sapa_d': (4 * 32 + 32) * 9 * 4 * 10,
+    'sapa_g': REASSEMBLY + REASSEMBLY + BLEND,
+    'sapa_i': REASSEMBLY + REASSEMBLY,
+    'frfu': SAMPLES + 32 * 9 * 4 * 2,
+    # queries of 8 channels, interpolated
+    'lda_aqu': 8 * 4 * 8 + (8 + 32) * 9 * 4 * 10,
+    'attend': (4 * 32 + 32) * 9 * 4 * 10,
+    'attend_grid_sample': (4 * 32 + 32) * 9 * 4 * 10,
+    # compressed to 8 channels by products of matrices; reassembled at the fine size and from the
+    # coarse one; 25 similarities
+    'freqfusion': (
+        (4 + 1) * 2 * 32 * 8
+        + 2 * 9 * 8 * 4
+        + 2 * 25 * 25 * 4
+        + REASSEMBLY
+        + (4 + 1) * 2 * 25 * 8
+        + SAMPLES
+    ),
+    'indexnet': 2 * 32 * 4,
 }
 
 
@@ -135,10 +158,32 @@ UPSAMPLERS = {
 
 
 def counted_otherwise(s, type, gate=True, **own):
-    """What mmengine counts a low-resolution pixel beyond the closed form: norms, but no blend."""
-    if type == 'SAPA':
-        return 5 * C * (s**2 + 1)
+    """What mmengine counts a low-resolution pixel beyond the closed form.
+
+    That is norms and pooling, but neither the blend nor the products with what is sampled or of
+    two maps.
+    """
+    norms = 5 * C * (s**2 + 1)
+    if type in ('SAPA', 'SAPAI'):
+        return norms
+    if type == 'SAPAG':
+        return norms - flops.blend(32, s) // 2
+    if type == 'SAPAD':
+        return -9 * (4 * 32 + C) * s**2
+    if type == 'LDAAQU':
+        return 5 * (C + C // 4 * s**2) - 9 * (C // 4 + C) * s**2
+    if type == 'FreqFusion':
+        return norms // 4
+    if type == 'IndexNet':
+        return 2 * 2 * C
+    if type == 'A2U':
+        return 3 * C * s**2 + 2 * 5 * C - C
     return -flops.blend(C, s) // 2 if type == 'FADE' and gate else 0
+
+
+def once_for_a_picture(s, type, **own):
+    """A2U's convolutions of what was pooled: to weights of taps and places, and to windows."""
+    return C * (9 * s**2 + 2 * 9 * s**2) if type == 'A2U' else 0
 
 
 @pytest.mark.parametrize('s', [2, 4])
@@ -151,7 +196,7 @@ def test_upsamplers(name, s):
         maps.append(torch.randn(1, C, s * H, s * W))
     own = {key: value for key, value in cfg.items() if key != 'type'}
     expected = flops.FORMULAS[cfg['type']](C, s, **own) // 2 + counted_otherwise(s, **cfg)
-    assert counted(upsampler, *maps) == H * W * expected
+    assert counted(upsampler, *maps) == H * W * expected + once_for_a_picture(s, **cfg)
 
 
 def test_groups_share_kernels_not_products():

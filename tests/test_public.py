@@ -16,6 +16,14 @@ import mmdyup
         'mmdyup.upsamplers.dysample.DySample',
         'mmdyup.upsamplers.fade.FADE',
         'mmdyup.upsamplers.sapa.SAPA',
+        'mmdyup.upsamplers.sapa_d.SAPAD',
+        'mmdyup.upsamplers.sapa_g.SAPAG',
+        'mmdyup.upsamplers.sapa_i.SAPAI',
+        'mmdyup.upsamplers.frfu.FRFU',
+        'mmdyup.upsamplers.lda_aqu.LDAAQU',
+        'mmdyup.upsamplers.freqfusion.FreqFusion',
+        'mmdyup.upsamplers.indexnet.IndexNet',
+        'mmdyup.upsamplers.a2u.A2U',
     ],
 )
 def test_class_paths(path):
@@ -53,6 +61,14 @@ def test_published_upsamplers():
         'fade_no_gate': dict(type='FADE', gate=False),
         'fade_lite': dict(type='FADE', lite=True),
         'sapa': dict(type='SAPA'),
+        'sapa_d': dict(type='SAPAD'),
+        'sapa_g': dict(type='SAPAG'),
+        'sapa_i': dict(type='SAPAI'),
+        'frfu': dict(type='FRFU'),
+        'lda_aqu': dict(type='LDAAQU'),
+        'freqfusion': dict(type='FreqFusion'),
+        'indexnet': dict(type='IndexNet'),
+        'a2u': dict(type='A2U'),
     }
     listed = mmdyup.list_upsamplers()
     assert listed == expected and list(listed) == list(expected)

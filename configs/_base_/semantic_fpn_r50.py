@@ -5,5 +5,5 @@ model = dict(
     neck=dict(type='DyFPN', upsample_cfg=dict(type='nearest')),
     decode_head=dict(type='DyFPNHead', upsample_cfg=dict(type='bilinear')),
 )
-val_evaluator = [dict(type='IoUMetric', iou_metrics=['mIoU']), dict(type='BoundaryIoU')]
+val_evaluator = dict(type='BoundaryIoU', iou_metrics=['mIoU'])
 test_evaluator = val_evaluator

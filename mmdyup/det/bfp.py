@@ -22,7 +22,9 @@ class DyBFP(DynamicPart, BFP):
     The step to or from a level d levels away is one upsampler of ratio 2^d, so that with
     ``refine_level`` 0, as in the DLU paper, the gathering takes 2×, 4×, 8× and 16×. As in the
     parent, levels whose sizes were rounded are stretched over one another; a guided upsampler
-    sees the finer level, and its result stays where the finer level's pixels are. With
+    sees the finer level, and its result stays where the finer level's pixels are. One that changes
+    the finer level changes that of ``refine_level`` several times: by the levels above in turn, the
+    nearest first. What is left of it is gathered, and added in the end. With
     ``dict(type='nearest')`` it takes the state of mmdet's ``BFP`` and gives its output.
 
     Args:
@@ -64,7 +66,7 @@ class DyBFP(DynamicPart, BFP):
         check_pyramid(inputs)
         r = self.refine_level
         finer, middle, coarser = inputs[:r], inputs[r], inputs[r + 1 :]
-        balanced = self._gather(finer, middle, coarser)
+        balanced, middle = self._gather(finer, middle, coarser)
         if self.refine_type is not None:
             balanced = self.refine(balanced)
         met = [
@@ -79,14 +81,14 @@ class DyBFP(DynamicPart, BFP):
 
     def _gather(
         self, finer: tuple[Tensor, ...], middle: Tensor, coarser: tuple[Tensor, ...]
-    ) -> Tensor:
+    ) -> tuple[Tensor, Tensor]:
         pooled = [_pool(x, middle) for x in finer]
         upsampled = []
         for upsampler, x in zip(self.gather_upsamplers, coarser, strict=True):
             x, middle = _meet(upsampler, x, middle)
             upsampled.append(x)
         feats = [*pooled, middle, *upsampled]
-        return sum(feats) / len(feats)
+        return sum(feats) / len(feats), middle
 
 
 def _pool(x: Tensor, coarse: Tensor) -> Tensor:

@@ -20,7 +20,9 @@ class DyPanopticFPNHead(DynamicPart, PanopticFPNHead):
     ``upsample_modules[i][j]`` is the step after convolution j of ``conv_upsample_layers[i]``.
     It is fitted to the next finer level of the input, which may have any size and is what a
     guided upsampler sees: of the head's ``in_channels``, while what is upsampled has
-    ``inner_channels``. With ``dict(type='bilinear')`` it takes the state of mmdet's
+    ``inner_channels``. An upsampler that changes that level does so in turn, the coarsest first:
+    later ones see it, and it goes through its own convolutions, as it was left. With
+    ``dict(type='bilinear')`` it takes the state of mmdet's
     ``PanopticFPNHead`` and gives its output.
 
     Args:

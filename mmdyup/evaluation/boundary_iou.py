@@ -1,4 +1,5 @@
 import math
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -22,26 +23,31 @@ class BoundaryIoU(IoUMetric):
     so is the edge of an ignored area: its pixels belong to no class in either map.
 
     Reports ``mBIoU``, the mean in percent over the classes that occur, and prints a table of all.
+    With ``iou_metrics`` it reports the parent's scores of whole masks too, and so is the one metric
+    that mmseg's ``tools/test.py --out`` asks for.
 
     Args:
         dilation_ratio: d as a part of the picture's diagonal.
-        **kwargs: Those of ``mmseg.evaluation.IoUMetric``, of which ``iou_metrics`` and ``beta``
-            have no effect.
+        iou_metrics: What of the parent's is reported beside, such as ``['mIoU']``; nothing unless
+            given.
+        **kwargs: The others of ``mmseg.evaluation.IoUMetric``.
 
     Raises:
         ValueError: ``dilation_ratio`` is not positive.
     """
 
-    def __init__(self, dilation_ratio: float = 0.02, **kwargs) -> None:
+    def __init__(
+        self, dilation_ratio: float = 0.02, iou_metrics: Sequence[str] = (), **kwargs
+    ) -> None:
         if dilation_ratio <= 0:
             raise ValueError(f'dilation_ratio must be positive, but it is {dilation_ratio}.')
-        super().__init__(**kwargs)
+        super().__init__(iou_metrics=iou_metrics, **kwargs)
         self.dilation_ratio = dilation_ratio
 
     def intersect_and_union(
         self, pred_label: Tensor, label: Tensor, num_classes: int, ignore_index: int
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """What a picture adds to the sums, as the parent does for whole masks.
+        """What a picture adds to the sums: of boundary regions, and as the parent of whole masks.
 
         Args:
             pred_label: Predicted classes, (H, W).
@@ -50,8 +56,8 @@ class BoundaryIoU(IoUMetric):
             ignore_index: The label of pixels to be left out.
 
         Returns:
-            Pixels of each class, (num_classes,) float64, in the intersection and in the union of
-            its boundary regions, and in its predicted and its true boundary region.
+            Pixels of each class, (2, num_classes) float64, in the intersection, in the union, in
+            the prediction and in the truth; first of boundary regions, then of masks.
         """
         ignored = label == ignore_index
         distance = max(1, round(self.dilation_ratio * math.hypot(*label.shape)))
@@ -65,13 +71,22 @@ class BoundaryIoU(IoUMetric):
             )[1 : num_classes + 1].double()
             for labels in (pred, true, np.where(pred == true, pred, NOTHING))
         )
-        return pixels_both, pixels_pred + pixels_true - pixels_both, pixels_pred, pixels_true
+        regions = pixels_both, pixels_pred + pixels_true - pixels_both, pixels_pred, pixels_true
+        masks = super().intersect_and_union(pred_label, label, num_classes, ignore_index)
+        return tuple(
+            torch.stack((region, mask.to(region)))
+            for region, mask in zip(regions, masks, strict=True)
+        )
 
     def total_area_to_metrics(
         self, total_area_intersect: Tensor, total_area_union: Tensor, *args
     ) -> dict[str, np.ndarray]:
-        """Boundary IoU of each class, (num_classes,), nan for those that do not occur."""
-        return dict(BIoU=(total_area_intersect / total_area_union).numpy())
+        """Scores of each class, (num_classes,), nan for those that do not occur."""
+        scores = dict(BIoU=(total_area_intersect[0] / total_area_union[0]).numpy())
+        if not self.metrics:
+            return scores
+        areas = (total_area_intersect, total_area_union, *args[:2])
+        return super().total_area_to_metrics(*(area[1] for area in areas), *args[2:]) | scores
 
 
 def boundary(labels: np.ndarray, distance: int) -> np.ndarray:

@@ -17,11 +17,13 @@ what is worked on at a time. :mod:`mmdyup.ops.reassembly.contractions` defines `
 ``scores`` and ``spread``, :data:`mmdyup.ops.sampling.sample` says what a sample is.
 """
 
+from .attention import attend
 from .expand_and_reassemble import expand_and_reassemble
 from .reassembly import carafe, neighborhood_scores
 from .sampling import expand_kernels, point_sample
 
 __all__ = [
+    'attend',
     'carafe',
     'expand_and_reassemble',
     'expand_kernels',

@@ -31,13 +31,18 @@ BACKENDS = {
         'reference': None,
         'triton': None,
     },
+    'attend': {'cpp': 'cpu', 'native': 'any', 'reference': None},
 }
 NAMES = sorted({name for backends in BACKENDS.values() for name in backends})
 
 # as torch.compile asks
 _OLDEST_CAPABILITY = (7, 0)
 
-HAS_TRITON = importlib.util.find_spec('triton') is not None
+#: Whether torch.compile holds our operators in its graphs; before 2.4 it breaks them there.
+GRAPHS_HOLD_OPERATORS = hasattr(torch.library, 'custom_op')
+
+# its third version, which came with PyTorch 2.4
+HAS_TRITON = importlib.util.find_spec('triton') is not None and GRAPHS_HOLD_OPERATORS
 
 try:
     from .csrc import library  # noqa: F401
@@ -117,7 +122,7 @@ def run(
     """Runs ``primitive`` as the file of ``backend`` in ``package`` defines it.
 
     Args:
-        package: 'reassembly' or 'sampling'.
+        package: 'reassembly', 'sampling' or 'attention'.
         primitive: The function's name in that file.
         backend: What :func:`choose_backend` returned.
         args: What the function takes, but for the room that it fills.
@@ -182,7 +187,13 @@ _is_dynamo_compiling = getattr(torch.compiler, 'is_dynamo_compiling', None) or _
 is_exporting = getattr(torch.compiler, 'is_exporting', bool)
 
 
-@torch.compiler.assume_constant_result  # else it would break a compiled graph
+# PyTorch 2.1 puts the result in the function's place
+_constant_in_graphs = (
+    torch.compiler.assume_constant_result if GRAPHS_HOLD_OPERATORS else lambda function: function
+)
+
+
+@_constant_in_graphs  # else it would break a compiled graph
 def warn_once(text: str) -> None:
     """Warns of what changes how fast a program is, but not what it computes."""
     if text not in _WARNED:
@@ -240,7 +251,7 @@ def _is_the_compilers(error: Exception) -> bool:
     )
 
 
-@torch.compiler.assume_constant_result
+@_constant_in_graphs
 def _is_too_old_for_triton(device: torch.device) -> bool:
     return torch.cuda.get_device_capability(device) < _OLDEST_CAPABILITY
 
@@ -265,7 +276,7 @@ def _why_not_cpp(x: Tensor) -> str:
 
 def _why_not_triton(x: Tensor) -> str:
     if not HAS_TRITON:
-        return 'Triton is not installed'
+        return 'Triton 3, which comes with PyTorch 2.4 and later, is not installed'
     if not x.is_cuda and not triton_is_interpreted():
         return f'Triton has code for CUDA, but the feature is on {x.device.type}'
     if x.is_cuda and _is_too_old_for_triton(x.device):

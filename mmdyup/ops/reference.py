@@ -82,6 +82,45 @@ def neighborhood_scores(query: Tensor, key: Tensor, kernel_size: int, scale_fact
     return _as_map(columns, key, s).to(query.dtype, memory_format=memory_format_of(query))
 
 
+def attend(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    positions: Tensor,
+    groups: int,
+    heads: int,
+    bias: Tensor | None,
+) -> Tensor:
+    """y = Σ_n a_n x(p_n) with a = softmax over n of b_n + ⟨q, k(p_n)⟩ for each head."""
+    dtype = compute_dtype(query, key, value)
+    n, _, large_h, large_w = query.shape
+    p = positions.to(dtype).unflatten(1, (groups, -1, 2))
+    k, x = (z.to(dtype).unflatten(1, (groups, -1)) for z in (key, value))
+    columns = []
+    for u in range(large_h):
+        for v in range(large_w):
+            # (N, groups, P, channels of a group)
+            keys, values = (_zero_padded(z, *p[..., u, v].unbind(-1)) for z in (k, x))
+            products = query.to(dtype)[..., u, v].unflatten(1, (groups, 1, -1)) * keys
+            logits = products.sum(3).unflatten(1, (heads, -1)).sum(2)
+            if bias is not None:
+                logits = logits + bias.to(dtype)[..., u, v].unflatten(1, (heads, -1))
+            weights = logits.softmax(2).repeat_interleave(groups // heads, 1)
+            columns.append((weights[..., None] * values).sum(2).flatten(1))
+    return _as_map(columns, value, large_h // value.shape[2])
+
+
+def _zero_padded(x: Tensor, column: Tensor, row: Tensor) -> Tensor:
+    """x (N, G, C, H, W), 0 outside, at the positions (N, G, P): (N, G, P, C)."""
+    samples = x.new_zeros(*column.shape, x.shape[2])
+    # the share of a pixel falls with the distance, to 0 at one pixel
+    for r in range(x.shape[3]):
+        for q in range(x.shape[4]):
+            share = (1 - (column - q).abs()).clamp(min=0) * (1 - (row - r).abs()).clamp(min=0)
+            samples = samples + share.nan_to_num(0)[..., None] * x[:, :, None, :, r, q]
+    return samples
+
+
 def _bilinear(x: Tensor, column: Tensor, row: Tensor) -> Tensor:
     """x (N, G, C, H, W) at the positions (N, G), pixel centres at whole numbers: (N, G, C)."""
     samples = x.new_zeros(x.shape[:3])

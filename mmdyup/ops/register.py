@@ -9,14 +9,11 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
+from torch.utils import flop_counter
 
 from . import backends
 from .backends import Results
-
-try:
-    from torch.utils.flop_counter import register_flop_formula
-except ImportError:  # PyTorch 2.1
-    register_flop_formula = None
 
 _LIBRARY = torch.library.Library('mmdyup', 'DEF')
 # What torch.compile asks of an operator: that its fake result is right, that strides are kept.
@@ -66,10 +63,7 @@ def register(
     _LIBRARY.impl(name, run, 'CompositeExplicitAutograd')
     _LIBRARY.impl(name, empty, 'Meta')  # which fake tensors of a recorded graph have too
     _LIBRARY.impl(name, _with_gradient(op, gradient), 'Autograd')
-    if register_flop_formula:
-        register_flop_formula(op.overloadpacket, get_raw=True)(
-            lambda *args, **_: 2 * multiply_adds(*args)
-        )
+    _count_flops(op.overloadpacket, lambda *args, **_: 2 * multiply_adds(*args))
     return op
 
 
@@ -77,6 +71,19 @@ def _define(schema: str) -> None:
     tags = [getattr(torch.Tag, tag) for tag in _TAGS if hasattr(torch.Tag, tag)]
     takes_tags = 'tags' in inspect.signature(_LIBRARY.define).parameters
     _LIBRARY.define(schema, **(dict(tags=tags) if takes_tags else {}))
+
+
+def _count_flops(op: Callable, count: Callable[..., int]) -> None:
+    if hasattr(flop_counter, 'register_flop_formula'):
+        flop_counter.register_flop_formula(op, get_raw=True)(count)
+        return
+
+    def count_from_shapes(*args, **_):
+        return count(
+            *(torch.empty(a, device='meta') if isinstance(a, torch.Size) else a for a in args)
+        )
+
+    flop_counter.flop_mapping[op] = count_from_shapes  # PyTorch 2.1
 
 
 def _with_gradient(op: Callable, gradient: Gradient | str) -> Callable:
@@ -100,6 +107,8 @@ def _with_gradient(op: Callable, gradient: Gradient | str) -> Callable:
             return (*known, *(None,) * (len(args) - len(known)))
 
     def call(*args):
+        if forward_ad._current_level >= 0:
+            _refuse_tangents(args[:num_tensors])
         if torch.is_grad_enabled():
             for arg in args[:num_tensors]:
                 if arg is not None and arg.requires_grad:
@@ -108,3 +117,12 @@ def _with_gradient(op: Callable, gradient: Gradient | str) -> Callable:
             return op(*args)
 
     return call
+
+
+def _refuse_tangents(tensors: tuple[Tensor | None, ...]) -> None:
+    for tensor in tensors:
+        if tensor is not None and forward_ad.unpack_dual(tensor).tangent is not None:
+            raise NotImplementedError(
+                "mmdyup's operators have no forward-mode derivative; use torch.autograd.grad, or "
+                "backend='reference'."
+            )

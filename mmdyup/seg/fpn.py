@@ -29,6 +29,9 @@ class DyFPNHead(DynamicPart, FPNHead):
 
         [i][k] is upsample_modules[i][k]
 
+    An upsampler that changes the level that it reaches does so in turn, as in
+    :class:`DySegformerHead`.
+
     With ``dict(type='bilinear')`` it takes the state of ``FPNHead`` and gives its output where
     every level is exactly twice the next. Levels may have any size: a step's result is fitted to
     the level that it reaches.

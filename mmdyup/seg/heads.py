@@ -28,6 +28,11 @@ class DySegformerHead(DynamicPart, SegformerHead):
 
         [i][k] is upsample_modules[i][k]
 
+    A level that several others climb over may be changed by each of them (FreqFusion sharpens it):
+    in turn, the coarsest first, and later ones see it, and it climbs itself, as it was left. The
+    authors of FreqFusion publish no such head; in theirs for SegNeXt, where every level is climbed
+    over once, it goes on as it was changed, too.
+
     It takes the state of ``SegformerHead`` where the upsampler has no parameters. Several
     bilinear steps are a little smoother than the parent's one. Levels may have any size: a
     step's result is fitted to the level that it reaches.
@@ -73,9 +78,8 @@ class DyUPerHead(DynamicPart, UPerHead):
         C2 ── lateral ───────── (+) M2 ──── fpn conv ────────────┘
 
     What the bottleneck gathers is resized as in the parent, bilinearly. With
-    ``dict(type='bilinear')`` it takes the state of ``UPerHead`` and gives its output where every
-    level is exactly twice the next. Levels may have any size: an upsampled level is fitted to
-    the finer one.
+    ``dict(type='bilinear')`` it takes the state of ``UPerHead`` and gives its output. Levels may
+    have any size: an upsampled level is fitted to the finer one.
 
     Args:
         upsample_cfg: The upsampler between two levels; see :class:`DynamicPart`. Bilinear with

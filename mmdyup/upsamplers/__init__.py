@@ -16,3 +16,11 @@ from .dlu import DLU as DLU
 from .carafe import CARAFE as CARAFE
 from .fade import FADE as FADE
 from .sapa import SAPA as SAPA
+from .sapa_d import SAPAD as SAPAD
+from .sapa_g import SAPAG as SAPAG
+from .sapa_i import SAPAI as SAPAI
+from .frfu import FRFU as FRFU
+from .lda_aqu import LDAAQU as LDAAQU
+from .freqfusion import FreqFusion as FreqFusion
+from .indexnet import IndexNet as IndexNet
+from .a2u import A2U as A2U

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..ops.backends import is_exporting
-from ..ops.checks import check_positive_int
+from ..ops.checks import check_map, check_positive_int, check_same_device, check_shape
 from .registry import BaseModule
 
 # what whoever builds an upsampler gives to it; the rest is its own
@@ -65,8 +65,8 @@ class Upsampler(BaseModule):
         down, are cropped; where they are too few, the result is stretched to the nearest pixel.
         At 2× a nearest upsampler thus gives exactly ``F.interpolate(x, size=fine.shape[-2:])``,
         whichever way the size was rounded. An upsampler that is guided sees the finer level at s
-        times the size of ``x``: cropped, or with its last row and column repeated. An exported
-        graph does this for any size.
+        times the size of ``x``: cropped, or with its last row and column repeated. If it changes
+        that level, what was cropped stays as it was. An exported graph does this for any size.
 
         Args:
             x: The coarse level, (N, C, H, W).
@@ -74,21 +74,48 @@ class Upsampler(BaseModule):
 
         Returns:
             ``x`` upsampled, (N, C, H', W'), and ``fine`` as it is to be merged: itself, unless a
-            subclass changes it.
+            subclass changes it in :meth:`fuse`.
 
         Raises:
             ValueError: The levels are not s times apart.
         """
-        s, size = self.scale_factor, fine.shape[-2:]
-        whole = [s * n for n in x.shape[-2:]]
+        size, whole = fine.shape[-2:], [self.scale_factor * n for n in x.shape[-2:]]
+        self.check_apart(x, fine)
         fixed = _are_fixed(*whole, *size)
-        if fixed and any(abs(a - b) >= s for a, b in zip(whole, size, strict=True)):
+        pad, stretch = (_pad, _stretch) if fixed else (_pad_any, _stretch_any)
+        y, changed = self.fuse(x, pad(fine, whole) if self.guided else None)
+        if changed is not None:
+            changed = pad(changed, size)
+            whole_covers = fixed and all(a >= b for a, b in zip(whole, size, strict=True))
+            fine = changed if whole_covers else torch.where(_inside(fine, whole), changed, fine)
+        return stretch(y, size), fine
+
+    def check_apart(self, x: Tensor, fine: Tensor) -> None:
+        """Raises ValueError unless the levels are s times apart, less than s rows and columns off.
+
+        Sizes that are symbols of an exported graph pass.
+        """
+        s, coarse, size = self.scale_factor, x.shape[-2:], fine.shape[-2:]
+        if _are_fixed(*coarse, *size) and any(
+            abs(s * a - b) >= s for a, b in zip(coarse, size, strict=True)
+        ):
             raise ValueError(
-                f'The levels {tuple(x.shape[-2:])} and {tuple(size)} are not {s} times '
+                f'The levels {tuple(coarse)} and {tuple(size)} are not {s} times '
                 'apart; choose backbone outputs whose strides are.'
             )
-        fit_guide, fit = (_pad, _stretch) if fixed else (_pad_any, _stretch_any)
-        return fit(self(x, fit_guide(fine, whole) if self.guided else None), size), fine
+
+    def fuse(self, x: Tensor, guide: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """What :meth:`meet` asks of levels that are exactly s times apart.
+
+        Args:
+            x: The coarse level, (N, C, H, W).
+            guide: The finer level, (N, C', sH, sW), where the upsampler is guided.
+
+        Returns:
+            ``x`` upsampled, (N, C, sH, sW), and the finer level changed, (N, C', sH, sW), by a
+            subclass that changes it, else None.
+        """
+        return self(x, guide), None
 
     def reset_parameters(self) -> None:
         """Sets the start that the paper prescribes, of buffers too; nothing where there is none."""
@@ -125,6 +152,26 @@ def unknown_argument(cls: type[Upsampler], name: str) -> str:
     return f'{cls.__name__} takes no argument {name!r}; it takes {own}'
 
 
+def check_guide(upsampler: Upsampler, x: Tensor, guide: Tensor | None) -> None:
+    """Raises where ``guide`` is not the finer feature that a guided upsampler takes."""
+    check_map('x', x)
+    name = type(upsampler).__name__
+    if guide is None:
+        raise ValueError(
+            f'{name} needs the finer feature as its guide: call it with (x, '
+            'guide), or choose an upsampler that is not guided.'
+        )
+    n, _, h, w = x.shape
+    s, channels = upsampler.scale_factor, upsampler.guide_channels
+    check_shape(
+        'guide',
+        guide,
+        (n, channels, s * h, s * w),
+        f'the finer feature, {s} times the size of x, for {name} with guide_channels={channels}',
+    )
+    check_same_device(x, guide=guide)
+
+
 def _are_fixed(*sizes) -> bool:
     """Whether sizes are numbers, not symbols of a graph that is being exported for any size."""
     # a strict export goes through torch.compile, which shows symbols as numbers
@@ -139,6 +186,15 @@ def _pad(x: Tensor, size: list[int]) -> Tensor:
     if x.shape[-2:] == (h, w):
         return x
     return F.pad(x, (0, w - x.shape[-1], 0, h - x.shape[-2]), mode='replicate')
+
+
+def _inside(fine: Tensor, whole: list[int]) -> Tensor:
+    """Where ``fine`` lies within a map of the size ``whole``, (H', W')."""
+    rows, columns = (
+        torch.arange(n, device=fine.device) < end
+        for n, end in zip(fine.shape[-2:], whole, strict=True)
+    )
+    return rows[:, None] & columns
 
 
 def _stretch(x: Tensor, size: torch.Size) -> Tensor:

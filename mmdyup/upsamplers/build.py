@@ -55,7 +55,7 @@ def find_upsampler(cfg: dict) -> tuple[type[Upsampler], dict]:
         raise ValueError(f"upsample_cfg needs a 'type', one of {_choices()}, but it is {cfg}.")
     own = dict(cfg)
     name = own.pop('type')
-    cls = name if inspect.isclass(name) else PLAIN.get(name) or find(name)
+    cls = PLAIN.get(name) or find(name) if isinstance(name, str) else name
     if not _is_upsampler(cls):
         raise ValueError(
             f'There is no upsampler {name!r}; upsample_cfg.type must be one of {_choices()}.'

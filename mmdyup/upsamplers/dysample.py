@@ -3,6 +3,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..ops import point_sample
+from ..ops.backends import warn_once
 from ..ops.checks import check_divides, check_map
 from ..ops.tensors import compute_dtype, pixel_shuffle, pixel_unshuffle
 from .base import Upsampler
@@ -28,7 +29,8 @@ class DySample(Upsampler):
     ============ ======= ======== =========
 
     Checkpoints of the authors load, those with ``scope.bias`` too: the bias is then added to the
-    module (load before an optimizer is made if it shall be trained).
+    module. An optimizer that was made before does not know it; ``scope_bias=True`` has it from the
+    start, to be trained too.
 
     Args:
         in_channels: Channels C of the feature.
@@ -42,13 +44,14 @@ class DySample(Upsampler):
         content_encoder: Offsets come from an encoded feature (1×1 to max(C/2, 16), ReLU, 3×3 to
             C); sampled is the feature itself still.
         gate: Blends with bilinear upsampling by a learned map in 0..1.
+        scope_bias: Gives that second convolution a bias, as the authors' COCO checkpoints have.
         backend: Passed to :func:`mmdyup.ops.point_sample`.
         init_cfg: mmengine's initialization config, applied after the paper's start.
 
     Raises:
         TypeError: A number is not an integer.
-        ValueError: The style is unknown, channels do not divide, or ``learnable_scope`` and
-            ``dyscope`` are both asked for.
+        ValueError: The style is unknown, channels do not divide, ``learnable_scope`` and
+            ``dyscope`` are both asked for, or ``scope_bias`` without ``dyscope``.
     """
 
     variants = {
@@ -68,6 +71,7 @@ class DySample(Upsampler):
         learnable_scope: bool = False,
         content_encoder: bool = False,
         gate: bool = False,
+        scope_bias: bool = False,
         backend: str = 'auto',
         init_cfg: dict | list | None = None,
     ) -> None:
@@ -78,6 +82,8 @@ class DySample(Upsampler):
             raise ValueError(
                 'dyscope and learnable_scope are two ways to scale the offsets; choose one of them.'
             )
+        if scope_bias and not dyscope:
+            raise ValueError('scope_bias=True is the bias of a scope; add dyscope=True.')
         check_divides('groups', groups, in_channels)
         self.style = style
         self.groups = groups
@@ -87,7 +93,7 @@ class DySample(Upsampler):
             check_divides('scale_factor²', scale_factor**2, in_channels)
             offset_in, offset_out = in_channels // scale_factor**2, 2 * groups
         self.offset = nn.Conv2d(offset_in, offset_out, 1)
-        self.scope = nn.Conv2d(offset_in, offset_out, 1, bias=False) if dyscope else None
+        self.scope = nn.Conv2d(offset_in, offset_out, 1, bias=scope_bias) if dyscope else None
         self.scope_logit = nn.Parameter(torch.zeros(())) if learnable_scope else None
         self.content_encoder = self._content_encoder() if content_encoder else None
         self.gate = self._gate() if gate else None
@@ -177,6 +183,10 @@ class DySample(Upsampler):
         bias = state_dict.get(f'{prefix}scope.bias')
         if bias is not None and self.scope is not None and self.scope.bias is None:
             self.scope.bias = nn.Parameter(torch.zeros_like(self.scope.weight[:, 0, 0, 0]))
+            warn_once(
+                'The checkpoint has a scope.bias, which an optimizer that was made before does not '
+                'train; to train it, add scope_bias=True to the DySample of your config.'
+            )
         super()._load_from_state_dict(state_dict, prefix, *args)
 
     def extra_repr(self) -> str:

@@ -61,6 +61,15 @@ class Bilinear(PlainUpsampler):
             scale_factor=scale_factor, mode='bilinear', align_corners=align_corners
         )
 
+    def meet(self, x: Tensor, fine: Tensor) -> tuple[Tensor, Tensor]:
+        """Interpolates to the size of ``fine`` at once, as the parents of necks and heads do.
+
+        See :meth:`Upsampler.meet`. What differs is a size that is not s times that of ``x``.
+        """
+        self.check_apart(x, fine)
+        size, align_corners = fine.shape[-2:], self.layer.align_corners
+        return F.interpolate(x, size, mode='bilinear', align_corners=align_corners), fine
+
 
 class Deconv(PlainUpsampler):
     """``nn.ConvTranspose2d``, unless told otherwise of kernel 2s − 1 (3×3 at 2×) and stride s.

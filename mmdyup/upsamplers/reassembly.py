@@ -1,16 +1,9 @@
 from torch import Tensor, nn
 
 from ..ops import carafe
-from ..ops.checks import (
-    check_divides,
-    check_map,
-    check_odd,
-    check_positive_int,
-    check_same_device,
-    check_shape,
-)
+from ..ops.checks import check_divides, check_map, check_odd, check_positive_int
 from ..ops.tensors import softmax_kernels
-from .base import Upsampler
+from .base import Upsampler, check_guide
 
 
 class ReassemblyUpsampler(Upsampler):
@@ -183,23 +176,7 @@ class GuidedReassembly(ReassemblyUpsampler):
         return self.reassemble(x, guide)
 
     def _check_guide(self, x: Tensor, guide: Tensor | None) -> None:
-        check_map('x', x)
-        name = type(self).__name__
-        if guide is None:
-            raise ValueError(
-                f'{name} needs the finer feature as its guide: call it with (x, '
-                'guide), or choose an upsampler that is not guided.'
-            )
-        n, _, h, w = x.shape
-        s = self.scale_factor
-        check_shape(
-            'guide',
-            guide,
-            (n, self.guide_channels, s * h, s * w),
-            f'the finer feature, {s} times the size of x, for {name} with guide_channels='
-            f'{self.guide_channels}',
-        )
-        check_same_device(x, guide=guide)
+        check_guide(self, x, guide)
 
     def extra_repr(self) -> str:
         return f'{super().extra_repr()}, guide_channels={self.guide_channels}'

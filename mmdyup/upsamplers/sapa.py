@@ -11,13 +11,73 @@ from .registry import register
 _NORM_GROUPS = 32
 
 
-@register
-class SAPA(GuidedReassembly):
-    """Similarity-Aware Point Affiliation, SAPA-B (Lu et al., NeurIPS 2022).
+class PointAffiliation(GuidedReassembly):
+    """What SAPA-B, SAPA-G and SAPA-I share: kernels are similarities (Lu et al., NeurIPS 2022).
 
     Every position of the finer feature weights the coarse pixels around its cell by how similar
-    they are to it, after normalization and a linear embedding of both. The authors' checkpoints
-    load.
+    they are to it, after normalization of both. A subclass defines :meth:`query_and_key`, and sets
+    its own layers' start in :meth:`reset_parameters`.
+
+    Args:
+        in_channels: Channels C of the feature, a multiple of 32.
+        scale_factor: The upsampling ratio s, 1 or more.
+        guide_channels: Channels Cf of the guide, a multiple of 32; C where it is None.
+        up_kernel: Size k of the reassembly kernels, odd.
+        backend: Passed to :func:`mmdyup.ops.neighborhood_scores` and :func:`mmdyup.ops.carafe`.
+        init_cfg: mmengine's initialization config, applied after the paper's start.
+
+    Raises:
+        TypeError: A number is not an integer.
+        ValueError: The kernel size is even, or channels are no multiple of 32.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        scale_factor: int = 2,
+        guide_channels: int | None = None,
+        up_kernel: int = 5,
+        backend: str = 'auto',
+        init_cfg: dict | list | None = None,
+    ) -> None:
+        super().__init__(in_channels, scale_factor, guide_channels, up_kernel, backend, init_cfg)
+        for name, channels in dict(
+            in_channels=in_channels, guide_channels=self.guide_channels
+        ).items():
+            if channels % _NORM_GROUPS:
+                raise ValueError(
+                    f'SAPA normalizes {_NORM_GROUPS} groups of channels, so {name} '
+                    f'must be a multiple of {_NORM_GROUPS}, but it is {channels}.'
+                )
+        # the authors' names: y is the finer feature
+        self.norm_y = _GroupNorm(_NORM_GROUPS, self.guide_channels)
+        self.norm_x = _GroupNorm(_NORM_GROUPS, in_channels)
+
+    def reset_parameters(self) -> None:
+        for layer in self.children():
+            if isinstance(layer, nn.GroupNorm):
+                constant_init(layer, 1)
+            else:
+                normal_init(layer, std=0.02)
+
+    def query_and_key(self, x: Tensor, guide: Tensor) -> tuple[Tensor, Tensor]:
+        """What is compared: (N, D, sH, sW) of the guide, and (N, D, H, W) of the feature."""
+        raise NotImplementedError
+
+    def logits(self, x: Tensor, guide: Tensor) -> Tensor:
+        query, key = self.query_and_key(x, guide)
+        # scores in half precision would be off by percents of a kernel's weight
+        return neighborhood_scores(
+            query.to(compute_dtype(query)),
+            key,
+            self.up_kernel,
+            self.scale_factor,
+            self.backend_of_kernels,
+        )
+
+
+class EmbeddedAffiliation(PointAffiliation):
+    """What SAPA-B and SAPA-G share: the feature is embedded before it is compared.
 
     Args:
         in_channels: Channels C of the feature, a multiple of 32.
@@ -33,8 +93,6 @@ class SAPA(GuidedReassembly):
         ValueError: The kernel size is even, or channels are no multiple of 32.
     """
 
-    variants = {'sapa': {}}
-
     def __init__(
         self,
         in_channels: int,
@@ -47,37 +105,31 @@ class SAPA(GuidedReassembly):
     ) -> None:
         super().__init__(in_channels, scale_factor, guide_channels, up_kernel, backend, init_cfg)
         check_positive_int('embed_channels', embed_channels)
-        for name, channels in dict(
-            in_channels=in_channels, guide_channels=self.guide_channels
-        ).items():
-            if channels % _NORM_GROUPS:
-                raise ValueError(
-                    f'SAPA normalizes {_NORM_GROUPS} groups of channels, so {name} '
-                    f'must be a multiple of {_NORM_GROUPS}, but it is {channels}.'
-                )
-        # the authors' names: y is the finer feature
-        self.norm_y = _GroupNorm(_NORM_GROUPS, self.guide_channels)
-        self.norm_x = _GroupNorm(_NORM_GROUPS, in_channels)
-        self.q = nn.Conv2d(self.guide_channels, embed_channels, 1)
+        self.add_queries(embed_channels)
         self.k = nn.Conv2d(in_channels, embed_channels, 1)
         self.reset_parameters()
 
-    def reset_parameters(self) -> None:
-        for conv in (self.q, self.k):
-            normal_init(conv, std=0.02)
-        for norm in (self.norm_y, self.norm_x):
-            constant_init(norm, 1)
+    def add_queries(self, embed_channels: int) -> None:
+        """Adds the layers that make the query."""
+        raise NotImplementedError
 
-    def logits(self, x: Tensor, guide: Tensor) -> Tensor:
-        query, key = self.q(self.norm_y(guide)), self.k(self.norm_x(x))
-        # scores in half precision would be off by percents of a kernel's weight
-        return neighborhood_scores(
-            query.to(compute_dtype(query)),
-            key,
-            self.up_kernel,
-            self.scale_factor,
-            self.backend_of_kernels,
-        )
+
+@register
+class SAPA(EmbeddedAffiliation):
+    """Similarity-Aware Point Affiliation, SAPA-B (Lu et al., NeurIPS 2022).
+
+    Both features are embedded by a 1×1 convolution. The authors' checkpoints load.
+
+    Takes the arguments of :class:`EmbeddedAffiliation`.
+    """
+
+    variants = {'sapa': {}}
+
+    def add_queries(self, embed_channels: int) -> None:
+        self.q = nn.Conv2d(self.guide_channels, embed_channels, 1)
+
+    def query_and_key(self, x: Tensor, guide: Tensor) -> tuple[Tensor, Tensor]:
+        return self.q(self.norm_y(guide)), self.k(self.norm_x(x))
 
 
 class _GroupNorm(nn.GroupNorm):

@@ -8,15 +8,16 @@ pytest.importorskip('mmseg')
 from mmengine.evaluator import Evaluator  # noqa: E402
 from mmengine.logging import MMLogger  # noqa: E402
 from mmengine.structures import PixelData  # noqa: E402
+from mmseg.evaluation import IoUMetric  # noqa: E402
 from mmseg.structures import SegDataSample  # noqa: E402
 
 from mmdyup.evaluation import BoundaryIoU  # noqa: E402
 from mmdyup.evaluation.boundary_iou import NOTHING, boundary  # noqa: E402
 
 
-def score(pairs, classes=3, **kwargs):
+def score(pairs, classes=3, of=BoundaryIoU, **kwargs):
     """What the metric reports on (prediction, truth) maps, through mmengine as in a validation."""
-    metric = BoundaryIoU(**kwargs)
+    metric = of(**kwargs)
     metric.dataset_meta = dict(classes=[f'class{i}' for i in range(classes)])
     for pred, true in pairs:
         metric.process(
@@ -35,6 +36,11 @@ def square(size, top, left, side, value=1):
     labels = np.zeros((size, size), int)
     labels[top : top + side, left : left + side] = value
     return labels
+
+
+def regions(metric, pred, true, classes):
+    """What a picture adds to the sums of boundary regions."""
+    return [areas[0] for areas in metric.intersect_and_union(pred, true, classes, 255)]
 
 
 def region(labels, kind, ignored, distance):
@@ -91,8 +97,8 @@ def test_two_shifted_squares():
     share the upper and lower rows' 5 columns each."""
     pred, true = square(20, 5, 5, 6), square(20, 5, 6, 6)
     metric = BoundaryIoU()
-    both, either, pixels_pred, pixels_true = metric.intersect_and_union(
-        torch.from_numpy(pred), torch.from_numpy(true), 2, 255
+    both, either, pixels_pred, pixels_true = regions(
+        metric, torch.from_numpy(pred), torch.from_numpy(true), 2
     )
     assert (both[1], either[1], pixels_pred[1], pixels_true[1]) == (10, 30, 20, 20)
 
@@ -108,8 +114,8 @@ def test_errors_in_the_interior_do_not_count():
     true[:, 15:] = 1
     pred = true.copy()
     pred[14:16, 4:6] = 1
-    both, either, pixels_pred, pixels_true = BoundaryIoU().intersect_and_union(
-        torch.from_numpy(pred), torch.from_numpy(true), 2, 255
+    both, either, pixels_pred, pixels_true = regions(
+        BoundaryIoU(), torch.from_numpy(pred), torch.from_numpy(true), 2
     )
     # rim of a 15x30 half: the hole of 2x2 adds its 4 pixels to one class and, to the other, the
     # 12 around it
@@ -133,7 +139,7 @@ def test_deep_inside_an_ignored_contour_nothing_counts():
 def test_the_distance_grows_with_the_picture(size, ratio, distance):
     """The rim of a picture of one class is as wide as d."""
     maps = torch.zeros(size, size, dtype=torch.long)
-    _, _, pixels, _ = BoundaryIoU(dilation_ratio=ratio).intersect_and_union(maps, maps, 1, 255)
+    _, _, pixels, _ = regions(BoundaryIoU(dilation_ratio=ratio), maps, maps, 1)
     assert pixels.item() == size**2 - (size - 2 * distance) ** 2
 
 
@@ -155,12 +161,22 @@ def test_boundary_keeps_contours_and_nothing_else():
     assert (kept == 0).sum() == 81 - 25  # the rim of the picture and the ring around the square
 
 
-def test_beside_miou(caplog):
-    """As the configs ask for it: both scores from one validation, and a table of the classes."""
+MIOU = dict(type='mmseg.IoUMetric', iou_metrics=['mIoU'])
+
+
+@pytest.mark.parametrize(
+    'metrics',
+    [
+        # as the configs ask for it, and in a list
+        dict(type='mmseg.BoundaryIoU', iou_metrics=['mIoU']),
+        [MIOU, dict(type='mmseg.BoundaryIoU')],
+    ],
+    ids=['one', 'two'],
+)
+def test_beside_miou(metrics, caplog):
+    """Both scores from one validation, and a table of the classes."""
     true = square(20, 5, 5, 8)
-    evaluator = Evaluator(
-        [dict(type='mmseg.IoUMetric', iou_metrics=['mIoU']), dict(type='mmseg.BoundaryIoU')]
-    )
+    evaluator = Evaluator(metrics)
     evaluator.dataset_meta = dict(classes=('ground', 'square'))
     sample = SegDataSample(
         gt_sem_seg=PixelData(data=torch.from_numpy(true)[None]),
@@ -170,7 +186,16 @@ def test_beside_miou(caplog):
     MMLogger.get_current_instance().addHandler(caplog.handler)
     found = evaluator.evaluate(1)
     assert (found['mIoU'], found['mBIoU']) == (100, 100)
-    assert '| Class  |  BIoU |' in caplog.text and '| square | 100.0 |' in caplog.text
+    assert '  BIoU |' in caplog.text and '| square | 100.0 |' in caplog.text
+
+
+@pytest.mark.parametrize('wanted', [['mIoU'], ['mIoU', 'mDice'], ['mFscore']], ids=str)
+def test_scores_of_masks_are_the_parents(wanted):
+    rng = np.random.default_rng(0)
+    pairs = [tuple(rng.integers(0, 3, (2, 9, 12))) for _ in range(3)]
+    pairs[0][1][2:4] = 255
+    parent = score(pairs, of=IoUMetric, iou_metrics=wanted)
+    assert score(pairs, iou_metrics=wanted) == pytest.approx(parent | score(pairs), abs=0.01)
 
 
 def test_a_ratio_that_makes_no_sense():

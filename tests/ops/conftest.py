@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mmdyup.ops import backends
-from mmdyup.ops.backends import HAS_CPP
+from mmdyup.ops.backends import GRAPHS_HOLD_OPERATORS, HAS_CPP
 
 
 @pytest.fixture(params=['cpp', 'native'])
@@ -23,11 +23,15 @@ def way(request, monkeypatch):
 def check_compiled():
     """Whether ``run(x, other)``, compiled once for any size, gives the same, gradients too.
 
+    It is one graph where PyTorch can hold operators in graphs.
+
     ``make(h, w)`` gives the two tensors, and ``x`` is taken in ``memory_format``.
     """
 
     def check(run, make, memory_format=torch.contiguous_format):
-        compiled = torch.compile(run, fullgraph=True, dynamic=True, backend='aot_eager')
+        compiled = torch.compile(
+            run, fullgraph=GRAPHS_HOLD_OPERATORS, dynamic=True, backend='aot_eager'
+        )
         for size in [(5, 3), (6, 7)]:
             x, other = make(*size)
             feature = x.to(memory_format=memory_format)
@@ -47,7 +51,7 @@ def check_compiled():
 def set_threads(monkeypatch):
     """``with set_threads(n):`` has PyTorch and our C++ work with n threads, little work too."""
     if HAS_CPP:
-        for package in ('reassembly', 'sampling'):
+        for package in ('reassembly', 'sampling', 'attention'):
             monkeypatch.setattr(f'mmdyup.ops.{package}.cpp._LITTLE', 0)
 
     @contextmanager

@@ -1,4 +1,5 @@
 import ctypes
+import functools
 import itertools
 import shutil
 import subprocess
@@ -84,6 +85,27 @@ FORMATS = [torch.contiguous_format, torch.channels_last]
 CLOSE = {torch.float64: {}, torch.float32: dict(atol=1e-3, rtol=1e-3)}
 
 
+@functools.cache
+def contractions(n, c, h, w, groups, k, s):
+    """Feature, kernels and a gradient, and what the loops make of them."""
+    x = torch.randn(n, c, h, w, dtype=torch.float64, requires_grad=True)
+    m = torch.randn(n, groups * k * k, s * h, s * w, dtype=torch.float64, requires_grad=True)
+    y = reference.carafe(x, m, k, groups, s)
+    grad = torch.randn_like(y)
+    return (x, m, grad), (y, *torch.autograd.grad(y, (m, x), grad))
+
+
+@functools.cache
+def samplings(n, c, h, w, groups, s):
+    """Feature, offsets, a start and a gradient, and what the loops make of them."""
+    x = torch.randn(n, c, h, w, dtype=torch.float64, requires_grad=True)
+    o = (2 * torch.randn(n, 2, groups, s, s, h, w, dtype=torch.float64)).requires_grad_()
+    start = torch.randn(2, groups, s, s)
+    y = reference.point_sample(x, o, 0.7, start)
+    grad = torch.randn_like(y)
+    return (x, o, start, grad), (y, *torch.autograd.grad(y, (x, o), grad))
+
+
 def strided(x):
     """``x`` with gaps in memory."""
     return torch.stack((x, x), -1)[..., 0]
@@ -106,11 +128,7 @@ def strided(x):
 def test_every_contraction_equals_the_loops(n, c, h, w, groups, k, s, threads, dtype, set_threads):
     from mmdyup.ops.reassembly import cpp
 
-    x = torch.randn(n, c, h, w, dtype=torch.float64, requires_grad=True)
-    m = torch.randn(n, groups * k * k, s * h, s * w, dtype=torch.float64, requires_grad=True)
-    y = reference.carafe(x, m, k, groups, s)
-    grad = torch.randn_like(y)
-    expected = y, *torch.autograd.grad(y, (m, x), grad)
+    (x, m, grad), expected = contractions(n, c, h, w, groups, k, s)
     for formats in itertools.product(FORMATS, repeat=3):
         maps = [z.detach().to(dtype) for z in (x, m, grad)]
         x_, m_, grad_ = (z.to(memory_format=f) for z, f in zip(maps, formats, strict=True))
@@ -141,12 +159,7 @@ def test_samples_and_their_gradients_equal_the_loops(
 ):
     from mmdyup.ops.sampling import cpp
 
-    x = torch.randn(n, c, h, w, dtype=torch.float64, requires_grad=True)
-    o = (2 * torch.randn(n, 2, groups, s, s, h, w, dtype=torch.float64)).requires_grad_()
-    start = torch.randn(2, groups, s, s)
-    y = reference.point_sample(x, o, 0.7, start)
-    grad = torch.randn_like(y)
-    expected = y, *torch.autograd.grad(y, (x, o), grad)
+    (x, o, start, grad), expected = samplings(n, c, h, w, groups, s)
     for format_x, format_y, format_o in itertools.product(FORMATS, FORMATS, (*FORMATS, None)):
         x_, grad_, o_ = (z.detach().to(dtype) for z in (x, grad, o))
         x_, grad_ = x_.to(memory_format=format_x), grad_.to(memory_format=format_y)

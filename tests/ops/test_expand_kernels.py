@@ -31,7 +31,9 @@ def test_gradcheck(n, groups, k, h, w, s):
     q, o = inputs(n, groups, k, h, w, s, spread=0.3, dtype=torch.float64)
     o = torch.where(o.frac().abs() < 0.05, o + 0.1, o)
     assert gradcheck(
-        lambda q, o: expand_kernels(q, o, s, groups), (q.requires_grad_(), o.requires_grad_())
+        lambda q, o: expand_kernels(q, o, s, groups),
+        (q.requires_grad_(), o.requires_grad_()),
+        fast_mode=True,
     )
 
 
@@ -61,7 +63,8 @@ def test_pairs_are_x_then_y():
 def test_half_precision_keeps_positions(dtype):
     q = torch.randn(1, 9, 2, 2048).to(dtype)
     m = expand_kernels(q, torch.zeros(1, 2, 4, 4096, dtype=dtype), 2)
-    torch.testing.assert_close(m, F.interpolate(q, scale_factor=2), atol=1e-2, rtol=1e-2)
+    nearest = q.repeat_interleave(2, 2).repeat_interleave(2, 3)
+    torch.testing.assert_close(m, nearest, atol=1e-2, rtol=1e-2)
 
 
 def test_empty_batch_and_errors():

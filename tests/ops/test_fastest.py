@@ -8,6 +8,7 @@ import torch
 
 from mmdyup import ops
 from mmdyup.ops import backends, fastest
+from mmdyup.testing import needs_operators_in_graphs
 
 X, M = torch.randn(1, 4, 3, 5), torch.randn(1, 9, 6, 10)
 SLOW, FAST = 5.0, 1.0
@@ -92,9 +93,15 @@ def test_one_that_fails_is_left_out_with_a_warning(ran, monkeypatch):
     assert set(fastest._CHOSEN.values()) == {'native'}
 
 
-def test_never_in_a_graph_nor_of_an_empty_batch(ran):
+def test_never_of_an_empty_batch(ran):
     with warnings.catch_warnings():
         warnings.simplefilter('error')
         ops.carafe(X[:0], M[:0])
+    assert not fastest._CHOSEN
+
+
+@needs_operators_in_graphs
+@pytest.mark.slow
+def test_never_in_a_graph(ran):
     torch.compile(ops.carafe, fullgraph=True, backend='aot_eager')(X, M)
     assert not fastest._CHOSEN

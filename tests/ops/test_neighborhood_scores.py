@@ -4,6 +4,7 @@ from torch.autograd import gradcheck
 
 from mmdyup.ops import carafe, neighborhood_scores
 from mmdyup.ops.reassembly import native
+from mmdyup.testing import needs_export_for_any_size, needs_opcheck
 
 # n, d, h, w, k, s
 CASES = [
@@ -63,7 +64,7 @@ def test_is_the_gradient_of_reassembly():
 
 def test_gradcheck():
     query, key = inputs(1, 3, 2, 3, 2, **DOUBLE)
-    assert gradcheck(lambda q, k: neighborhood_scores(q, k, 3), (query, key))
+    assert gradcheck(lambda q, k: neighborhood_scores(q, k, 3), (query, key), fast_mode=True)
 
 
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16, torch.float32])
@@ -100,6 +101,7 @@ def test_autocast_leaves_it_alone():
     torch.testing.assert_close(scores, neighborhood_scores(query, key), rtol=0, atol=0)
 
 
+@pytest.mark.slow
 def test_a_compiled_graph_gives_the_same(check_compiled):
     check_compiled(neighborhood_scores, lambda h, w: inputs(2, 4, h, w, 2, requires_grad=True))
 
@@ -120,8 +122,10 @@ def exported(example):
 @pytest.mark.filterwarnings('ignore::torch.jit.TracerWarning')
 @pytest.mark.parametrize(
     'record',
-    [lambda example: torch.jit.trace(Scores(), example), exported],
-    ids=['trace', 'export'],
+    [
+        pytest.param(lambda example: torch.jit.trace(Scores(), example), id='trace'),
+        pytest.param(exported, marks=[needs_export_for_any_size, pytest.mark.slow], id='export'),
+    ],
 )
 def test_a_graph_that_leaves_python_gives_the_same_for_any_size(record):
     graph = record(inputs(2, 4, 3, 5, 2))
@@ -129,6 +133,8 @@ def test_a_graph_that_leaves_python_gives_the_same_for_any_size(record):
     torch.testing.assert_close(graph(query, key), neighborhood_scores(query, key))
 
 
+@needs_opcheck
+@pytest.mark.slow
 def test_the_operator_is_registered_as_pytorch_asks(way):
     query, key = inputs(2, 4, 3, 5, 2, requires_grad=True)
     args = (key, query, 3, 1, 2, torch.float32, True, way)

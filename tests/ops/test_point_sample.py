@@ -1,3 +1,5 @@
+import functools
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -5,10 +7,13 @@ from torch.autograd import gradcheck
 
 from benchmarks.memory import peak_bytes
 from mmdyup.ops import point_sample
+from mmdyup.testing import needs_opcheck, needs_operators_in_graphs
 from mmdyup.upsamplers.dysample import bilinear_start
 
 # n, c, h, w, groups, s
 CASES = [(2, 4, 3, 4, 2, 2), (1, 3, 1, 1, 3, 3), (1, 4, 5, 1, 1, 1), (1, 8, 2, 3, 4, 4)]
+
+FORMATS = [torch.contiguous_format, torch.channels_last]
 
 pytestmark = pytest.mark.usefixtures('way')
 
@@ -19,26 +24,23 @@ def inputs(n, c, h, w, groups, s, spread=3.0, requires_grad=False, **options):
     return x.requires_grad_(requires_grad), o.requires_grad_(requires_grad)
 
 
-@pytest.fixture(params=[torch.contiguous_format, torch.channels_last])
+@pytest.fixture(params=FORMATS)
 def memory_format(request):
     return request.param
 
 
 @pytest.mark.parametrize('n, c, h, w, groups, s', CASES)
-def test_equals_plain_loops(n, c, h, w, groups, s, memory_format, device):
+def test_equals_plain_loops(n, c, h, w, groups, s, device):
     x, o = inputs(n, c, h, w, groups, s, dtype=torch.float64, device=device, requires_grad=True)
     start = torch.randn(1, o.shape[1], 1, 1, device=device)
-    feature = x.to(memory_format=memory_format)
     for options in [dict(), dict(scale=0.3), dict(scale=-2, start=start)]:
-        y, expected = (
-            point_sample(z, o, s, groups, backend, **options)
-            for z, backend in ((feature, 'auto'), (x, 'reference'))
-        )
-        torch.testing.assert_close(y, expected)
-        grad = torch.randn_like(y)
-        torch.testing.assert_close(
-            torch.autograd.grad(y, (x, o), grad), torch.autograd.grad(expected, (x, o), grad)
-        )
+        expected = point_sample(x, o, s, groups, 'reference', **options)
+        grad = torch.randn_like(expected)
+        gradients = torch.autograd.grad(expected, (x, o), grad)
+        for memory_format in FORMATS:
+            y = point_sample(x.to(memory_format=memory_format), o, s, groups, **options)
+            torch.testing.assert_close(y, expected)
+            torch.testing.assert_close(torch.autograd.grad(y, (x, o), grad), gradients)
 
 
 @pytest.mark.parametrize('n, c, h, w, groups, s', CASES)
@@ -49,6 +51,7 @@ def test_gradcheck(n, c, h, w, groups, s, memory_format):
     assert gradcheck(
         lambda x, o: point_sample(x.to(memory_format=memory_format), o, s, groups, scale=0.7),
         (x.requires_grad_(), o.requires_grad_()),
+        fast_mode=True,
     )
 
 
@@ -107,6 +110,15 @@ def test_dtype_and_memory_format_are_the_callers(dtype, memory_format, device):
     assert feature.grad.is_contiguous(memory_format=memory_format)
 
 
+@functools.cache
+def work(n, c, h, w, groups, s):
+    """Feature, offsets and a gradient, and what the loops make of them."""
+    x, o = inputs(n, c, h, w, groups, s, dtype=torch.float64, requires_grad=True)
+    y = point_sample(x, o, s, groups, 'reference')
+    grad = torch.randn_like(y)
+    return (x, o, grad), y, torch.autograd.grad(y, (x, o), grad)
+
+
 @pytest.mark.parametrize('way', ['cpp'], indirect=True)
 @pytest.mark.parametrize('dtype', [torch.float32, torch.float64])
 @pytest.mark.parametrize('threads', [1, 3, 9])
@@ -116,17 +128,13 @@ def test_dtype_and_memory_format_are_the_callers(dtype, memory_format, device):
 )
 def test_every_split_of_the_work(n, c, h, w, groups, s, threads, dtype, memory_format, set_threads):
     """Blocks of channels, tiles of columns and shares of threads that do not come out even."""
-    x, o = inputs(n, c, h, w, groups, s, dtype=torch.float64, requires_grad=True)
+    (x, o, grad), expected, expected_gradients = work(n, c, h, w, groups, s)
     with set_threads(threads):
         y = point_sample(x.to(dtype, memory_format=memory_format), o.to(dtype), s, groups)
-        grad = torch.randn_like(y)
-        gradients = torch.autograd.grad(y, (x, o), grad)
-    expected = point_sample(x, o, s, groups, 'reference')
+        gradients = torch.autograd.grad(y, (x, o), grad.to(y))
     close = dict(atol=1e-3, rtol=1e-3) if dtype == torch.float32 else {}
     torch.testing.assert_close(y.double(), expected, **close)
-    torch.testing.assert_close(
-        gradients, torch.autograd.grad(expected, (x, o), grad.double()), **close
-    )
+    torch.testing.assert_close(gradients, expected_gradients, **close)
 
 
 def test_any_strides():
@@ -180,6 +188,7 @@ def test_far_outside_reads_the_border(memory_format, device):
     torch.testing.assert_close(point_sample(x, o, 1), x[..., -1:, -1:].expand_as(x))
 
 
+@pytest.mark.slow
 def test_a_compiled_graph_gives_the_same(memory_format, check_compiled):
     check_compiled(
         lambda x, o: point_sample(x, o, 2, 2, scale=0.5),
@@ -193,6 +202,8 @@ class Sampling(torch.nn.Module):
         return point_sample(x, o, 2, 2, scale=0.5, start=start)
 
 
+@needs_operators_in_graphs
+@pytest.mark.slow
 def test_a_compiled_graph_holds_the_operator_an_exported_one_does_not():
     args = (*inputs(1, 4, 3, 5, 2, 2), bilinear_start(2, 2))
     graphs = []
@@ -209,6 +220,8 @@ def test_a_compiled_graph_holds_the_operator_an_exported_one_does_not():
     ] == [True, False, False]
 
 
+@needs_opcheck
+@pytest.mark.slow
 def test_the_operator_is_registered_as_pytorch_asks(memory_format, way):
     x, o = inputs(2, 4, 3, 5, 2, 2)
     args = (

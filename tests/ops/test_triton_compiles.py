@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 import torch
 
-triton = pytest.importorskip('triton')
+pytest.importorskip('triton.errors')
 
 from benchmarks.instructions import compile_kernels, count, run_kernels  # noqa: E402
 

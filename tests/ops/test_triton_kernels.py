@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-pytest.importorskip('triton')
+pytest.importorskip('triton.errors')
 
 from triton.runtime.errors import PTXASError  # noqa: E402
 

@@ -203,6 +203,7 @@ def test_what_import_gives_is_stated():
 
     assert all(hasattr(mmdyup, name) for name in mmdyup.__all__)
     assert set(mmdyup.__all__) == {
-        'CARAFE', 'DLU', 'DySample', 'FADE', 'SAPA', 'Upsampler', '__version__',
-        'blocks', 'build_upsampler', 'list_upsamplers', 'ops', 'pyramid',
+        'A2U', 'CARAFE', 'DLU', 'DySample', 'FADE', 'FRFU', 'FreqFusion', 'IndexNet', 'LDAAQU',
+        'SAPA', 'SAPAD', 'SAPAG', 'SAPAI', 'Upsampler', '__version__', 'blocks', 'build_upsampler',
+        'list_upsamplers', 'ops', 'pyramid',
     }  # fmt: skip

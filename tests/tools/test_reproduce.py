@@ -93,9 +93,7 @@ def test_a_gain_needs_the_run_of_its_baseline(tmp_path, monkeypatch):
 
     table = load_table('libra_rcnn')
     runs = {'libra_rcnn_dlu': Run('run', 'a', 'tested', {'AP': 39.0})}
-    monkeypatch.setattr(
-        reproduce, 'find_run', lambda folder, config, metrics: runs.get(folder.name, Run())
-    )
+    monkeypatch.setattr(reproduce, 'find_run', lambda folder, *others: runs.get(folder.name, Run()))
     monkeypatch.setattr(Reproduction, '_why_not', lambda self, table, row: None)
     monkeypatch.setattr(Reproduction, '_count', lambda self, table, row: None)
 

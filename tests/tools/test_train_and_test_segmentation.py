@@ -1,4 +1,4 @@
-"""tools/train.py and tools/test.py with a segmentation config."""
+"""tools/train.py and tools/test.py with a config of segmentation or depth."""
 
 import pickle
 import runpy
@@ -78,6 +78,27 @@ def test_train_and_test(shapes, tmp_path, capsys, small):
     assert cv2.imread(f'pictures/{pictures[0]}').shape == (128, 256, 3)
     found = pickle.loads(Path('found.pkl').read_bytes())
     assert [entry['pred_sem_seg']['data'].shape for entry in found] == [(1, 128, 128)] * 2
+
+
+@pytest.mark.slow
+def test_train_and_test_depth(shapes, tmp_path, capsys, small):
+    config = str(ROOT / 'configs/depthformer_swin_t_dysample.py')
+    flags = ['--from-scratch', '--tiny', '--work-dir', 'out', '--cfg-options', *WORKERS]
+    run('train', config, '--data', shapes, *flags, 'train_cfg.max_iters=2')
+    out = capsys.readouterr().out
+    assert 'out/depth.png (picture and ground truth left, depth right)' in out
+    trained = next(line for line in out.splitlines() if line.startswith('Trained'))
+    assert 'abs_rel' in trained and 'd1' in trained and 'nan' not in trained
+    sheet = cv2.imread('out/depth.png')
+    # two pictures beside each other, each with its truth and its prediction
+    assert sheet.shape[1] > 5.8 * (sheet.shape[0] - 8) and sheet.std() > 10
+
+    SegLocalVisualizer._instance_dict.clear()
+    saved = 'out/depthformer_swin_t_dysample.py'
+    run('test', saved, 'out/iter_2.pth', '--work-dir', 'tested', '--show-dir', 'pictures')
+    pictures = sorted((tmp_path / 'pictures').iterdir())
+    # mmseg's visualizer puts a depth map below its picture
+    assert len(pictures) == 2 and cv2.imread(str(pictures[0])).shape == (256, 256, 3)
 
 
 def test_shapes_takes_the_semantic_half(shapes, monkeypatch):

@@ -22,7 +22,18 @@ OTHERS = {
     'fade_guide': dict(
         type='FADE', compressed_channels=8, gate=False, guide_channels=6, up_kernel=3
     ),
+    'indexnet_guide': dict(type='IndexNet', guide_channels=6),
+    'a2u_guide': dict(type='A2U', guide_channels=64, up_kernel=5),
+    'freqfusion_guide': dict(
+        type='FreqFusion', guide_channels=96, up_kernel=3, groups=2, similarity_alone=True
+    ),
     'sapa_guide': dict(type='SAPA', embed_channels=8, guide_channels=64, up_kernel=3),
+    'sapa_g_guide': dict(type='SAPAG', embed_channels=8, guide_channels=64, up_kernel=3),
+    'frfu_groups': dict(type='FRFU', groups=1, up_kernel=5),
+    'sapa_d_guide': dict(type='SAPAD', embed_channels=3, guide_channels=6, groups=2, points=4),
+    'lda_aqu_groups': dict(
+        type='LDAAQU', groups=4, reduction_factor=2, up_kernel=5, range_factor=2
+    ),
 }
 PLAIN = {name: dict(type=name) for name in ('nearest', 'bilinear', 'deconv', 'pixel_shuffle')}
 
@@ -68,10 +79,24 @@ START = {
     'kernel_space_generator.weight': 0.001,
     'conv_offset.weight': 0.0,
     'q.weight': 0.02,
+    'qx.weight': 0.02,
+    'qy.weight': 0.02,
     'k.weight': 0.02,
+    'norm_x.weight': 0.0,
+    'offset_mask.weight': 0.001,
+    'sample_kernel.weight': 0.0,
+    'proj_q.weight': (2 / (256 + 64)) ** 0.5,
+    'conv_offset.3.weight': 0.0,
+    'relative_position_bias_table': 0.02,
     'ker_generator.compressor_de.weight': (2 / (256 + 64)) ** 0.5,
+    'indexnet.0.weight': (2 / (16 * (256 + 512))) ** 0.5,
+    'kernel_gen.bconv_UP.1.weight': (2 / (256 + 36)) ** 0.5,
+    'dysampler.offset.weight': 0.001,
+    'dysampler.direct_scale.weight': 0.0,
     'ker_generator.content_encoder.weight': (2 / (9 * (64 + 25))) ** 0.5,
 }
+# where names mean something else
+OWN_START = {'frfu': {'offset.weight': 0.0}, 'sapa_d': {'offset.weight': 0.02}}
 
 
 class Parent(BaseModule):
@@ -85,9 +110,10 @@ def test_the_start_is_the_papers_under_a_parents_init(name):
     parent = Parent(LISTED[name])
     parent.init_weights()
     own = dict(parent.upsamplers[0].named_parameters())
-    checked = [name for name in START if name in own]
+    start = START | OWN_START.get(name, {})
+    checked = [name for name in start if name in own]
     assert checked
     for name in checked:
-        torch.testing.assert_close(own[name].std().item(), START[name], rtol=0.1, atol=1e-9)
-        bias = own.get(name.replace('weight', 'bias'))
+        torch.testing.assert_close(own[name].std().item(), start[name], rtol=0.1, atol=1e-9)
+        bias = own.get(name.replace('weight', 'bias')) if 'weight' in name else None
         assert bias is None or not bias.any()

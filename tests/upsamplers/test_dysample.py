@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch.autograd import gradcheck
 
 from mmdyup import DySample
-from mmdyup.ops import point_sample
+from mmdyup.ops import backends, point_sample
 from mmdyup.upsamplers.dysample import bilinear_start
 
 VARIANTS = [
@@ -139,20 +139,34 @@ def test_names_in_checkpoints():
     }
 
 
-def test_a_state_with_scope_bias_loads_and_counts():
+def test_a_state_with_scope_bias_loads_and_counts(monkeypatch):
+    monkeypatch.setattr(backends, '_WARNED', set())
     # as the authors' published checkpoints were made
     old = DySample(64, dyscope=True)
     state = old.state_dict()
     state['scope.bias'] = torch.randn(32)
     torch.nn.init.normal_(state['offset.weight'])
     new = torch.nn.Sequential(DySample(64, dyscope=True))
-    new.load_state_dict({f'0.{name}': value for name, value in state.items()}, strict=True)
+    with pytest.warns(UserWarning, match='scope.bias, which an optimizer .* add scope_bias=True'):
+        new.load_state_dict({f'0.{name}': value for name, value in state.items()}, strict=True)
     x = torch.randn(1, 64, 3, 4)
     scale = (F.conv2d(x, state['scope.weight']) + state['scope.bias'].view(-1, 1, 1)).sigmoid()
     expected = 0.5 * scale * F.conv2d(x, state['offset.weight'], state['offset.bias'])
     torch.testing.assert_close(new[0].offsets(x), expected + bilinear_start(2, 4))
     # and what it saves loads again
     torch.nn.Sequential(DySample(64, dyscope=True)).load_state_dict(new.state_dict())
+
+
+def test_a_bias_of_the_scope_is_there_to_be_trained_where_it_is_asked_for(recwarn):
+    upsampler, plain = DySample(64, dyscope=True, scope_bias=True), DySample(64, dyscope=True)
+    assert not upsampler.scope.weight.any() and not upsampler.scope.bias.any()
+    plain.load_state_dict({k: v for k, v in upsampler.state_dict().items() if k != 'scope.bias'})
+    upsampler.load_state_dict(dict(plain.state_dict(), **{'scope.bias': torch.ones(32)}))
+    assert not recwarn and 'scope.bias' in dict(upsampler.named_parameters())
+    upsampler(torch.randn(1, 64, 3, 4)).square().sum().backward()
+    assert upsampler.scope.bias.grad.any()
+    with pytest.raises(ValueError, match='scope_bias=True is the bias of a scope; add dyscope'):
+        DySample(64, scope_bias=True)
 
 
 def test_reset_parameters_restores_the_start():

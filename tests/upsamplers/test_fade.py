@@ -96,7 +96,7 @@ def test_the_guide_decides_where_kernels_differ():
 def test_gradcheck_of_the_module(options):
     upsampler = stirred(2, up_kernel=3, compressed_channels=3, **options)
     x, f = maps(2, upsampler.guide_channels, 2, 3)
-    assert gradcheck(upsampler, (x.requires_grad_(), f.requires_grad_()))
+    assert gradcheck(upsampler, (x.requires_grad_(), f.requires_grad_()), fast_mode=True)
 
 
 def test_names_in_checkpoints():

@@ -21,14 +21,26 @@ def test_nearest_is_fitted_as_interpolate_does_it(rounding):
 
 
 def test_what_is_too_large_is_cropped():
-    upsampler = build_upsampler(dict(type='bilinear'), 2, 4)
+    upsampler = build_upsampler(dict(type='pixel_shuffle'), 2, 4)
     x = torch.randn(1, 2, 3, 5)
     y, _ = upsampler.meet(x, torch.empty(1, 1, 9, 20))
     assert torch.equal(y, upsampler(x)[:, :, :9])
 
 
+@pytest.mark.parametrize('align_corners', [False, True])
+@pytest.mark.parametrize('size', [(9, 20), (15, 23), (12, 20)], ids=str)
+def test_bilinear_goes_to_the_size_at_once(size, align_corners):
+    upsampler = build_upsampler(dict(type='bilinear', align_corners=align_corners), 2, 4)
+    x, fine = torch.randn(1, 2, 3, 5), torch.randn(1, 1, *size)
+    y, merged = upsampler.meet(x, fine)
+    expected = F.interpolate(x, size, mode='bilinear', align_corners=align_corners)
+    assert torch.equal(y, expected) and merged is fine
+    with pytest.raises(ValueError, match=r'\(3, 5\) and \(9, 25\) are not 4 times apart'):
+        upsampler.meet(x, torch.empty(1, 1, 9, 25))
+
+
 def test_each_direction_is_fitted_by_itself():
-    upsampler = build_upsampler(dict(type='bilinear'), 2, 4)
+    upsampler = build_upsampler(dict(type='pixel_shuffle'), 2, 4)
     x = torch.randn(1, 2, 3, 5)
     y, _ = upsampler.meet(x, torch.empty(1, 1, 9, 23))
     assert torch.equal(y, F.interpolate(upsampler(x)[:, :, :9], size=(9, 23)))
@@ -75,7 +87,7 @@ PICTURES = [(20, 22), (17, 24), (32, 31), (19, 17)]
 @needs_export_for_any_size
 @pytest.mark.slow
 @pytest.mark.parametrize('strict', [False, True])
-@pytest.mark.parametrize('type', ['DySample', 'FADE', 'SAPA'])
+@pytest.mark.parametrize('type', ['DySample', 'FADE', 'SAPA', 'FreqFusion'])
 def test_a_pyramid_is_exported_for_any_picture(type, strict, pyramid):
     pyramid = pyramid(dict(type=type))
     size = dict.fromkeys((2, 3), torch.export.Dim.AUTO)

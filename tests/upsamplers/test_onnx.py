@@ -21,9 +21,17 @@ CONFIGS = [
     dict(type='CARAFE', up_group=2),
     dict(type='FADE'),
     dict(type='SAPA'),
+    dict(type='SAPAD'),
+    dict(type='SAPAG'),
+    dict(type='SAPAI'),
+    dict(type='FRFU'),
+    dict(type='LDAAQU'),
+    dict(type='FreqFusion'),
+    dict(type='IndexNet'),
+    dict(type='A2U'),
 ]
 # the newer exporter takes its time
-DYNAMO = [dict(type='DySample'), dict(type='DLU')]
+DYNAMO = [dict(type='DySample'), dict(type='DLU'), dict(type='LDAAQU')]
 BOTH = [*((cfg, False) for cfg in CONFIGS), *((cfg, True) for cfg in DYNAMO)]
 
 
@@ -63,7 +71,7 @@ def test_any_size(cfg, dynamo, tmp_path):
 
 
 @pytest.mark.parametrize('dynamo', [False, True])
-@pytest.mark.parametrize('type', ['nearest', 'FADE', 'SAPA'])
+@pytest.mark.parametrize('type', ['nearest', 'FADE', 'SAPA', 'FreqFusion'])
 def test_levels_of_any_picture(type, dynamo, pyramid, tmp_path):
     pictures = [(torch.randn(1, 3, *size),) for size in [(21, 22), (20, 24), (32, 31)]]
     check(pyramid(dict(type=type)), pictures[0], pictures[1:], dynamo, tmp_path / 'pyramid.onnx')

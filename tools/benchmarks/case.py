@@ -96,7 +96,10 @@ class Subject:
     def compiled(self) -> 'Subject':
         """The same through ``torch.compile``, as one graph or not at all."""
         # variants of one class share their code, and with it the few graphs kept for one function
-        torch._dynamo.config.recompile_limit = 64
+        config = torch._dynamo.config
+        # its name before PyTorch 2.6
+        old = not hasattr(config, 'recompile_limit')
+        setattr(config, 'cache_size_limit' if old else 'recompile_limit', 64)
         return Subject(
             torch.compile(self.run, fullgraph=True, dynamic=False), self.flops, self.extras
         )

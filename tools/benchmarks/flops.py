@@ -84,6 +84,75 @@ def sapa(c: int, s: int, k: int = 5, embed: int = 32) -> int:
     return (s**2 + 1) * conv(c, embed) + reassembly(embed, s, k) + reassembly(c, s, k)
 
 
+def sapa_g(c: int, s: int, k: int = 5, embed: int = 32) -> int:
+    """A second embedding of the feature, the gate, and the blend of the two."""
+    return sapa(c, s, k, embed) + conv(c, embed) + conv(c, 1) + blend(embed, s)
+
+
+def sapa_i(c: int, s: int, k: int = 5) -> int:
+    return 2 * reassembly(c, s, k)
+
+
+def attention(c: int, s: int, embed: int, points: int = 9) -> int:
+    """Keys of ``embed`` channels and values are sampled at every point, and multiplied."""
+    return (_SAMPLE + 2) * points * (embed + c) * s**2
+
+
+def sapa_d(c: int, s: int, groups: int = 4, points: int = 9, embed: int = 32) -> int:
+    """Embedding of the guide and of the feature, offsets, attention."""
+    embed *= groups
+    offsets = conv(c, 2 * groups * points * s**2)
+    return (s**2 + 1) * conv(c, embed) + offsets + attention(c, s, embed, points)
+
+
+def lda_aqu(c: int, s: int, groups: int = 2, k: int = 3, reduction: int = 4) -> int:
+    """Queries and keys, queries upsampled, offsets and the table's logits of them, attention."""
+    embed, points = c // reduction, k**2
+    offsets = conv(1, embed, 3) + groups * conv(embed // groups, 2 * points, 3)
+    return (
+        2 * conv(c, embed)
+        + bilinear(embed, s)
+        + s**2 * (offsets + conv(embed, points))
+        + attention(c, s, embed, points)
+    )
+
+
+def frfu(c: int, s: int, groups: int = 4, k: int = 3) -> int:
+    """Offsets and their mask, sampling, kernels and their mask of what was sampled, reassembly."""
+    kernels = s**2 * 2 * conv(c, k**2)
+    return 2 * conv(c, 2 * groups * s**2) + bilinear(c, s) + kernels + reassembly(c, s, k)
+
+
+def freqfusion(c: int, s: int, k: int = 5, highpass: int = 3, groups: int = 4) -> int:
+    """Compressors, encoders, three reassemblies, similarities, offsets, sampling.
+
+    As ``forward`` does it, without what a meeting adds to sharpen the guide: high-pass logits and
+    the guide, reassembled.
+    """
+    m = c // 4
+    compressed = conv(c, m) + conv(m, k**2, 3) + conv(m, highpass**2, 3)
+    # of a pixel and those around it, of which 8 are used
+    similarities = 2 * 25 * m
+    reassembled = reassembly(m, s, highpass) + reassembly(k**2 + c, s, k)
+    return (
+        (s**2 + 1) * (compressed + similarities)
+        + reassembled
+        # offsets and their scopes; at low resolution, of every place
+        + 2 * s**2 * conv(m + 8, 2 * 2 * groups, 3)
+        + bilinear(c, s)
+    )
+
+
+def indexnet(c: int, s: int) -> int:
+    """Two convolutions, and one product a value."""
+    return conv(c, 2 * c, s + 2 * (s // 2)) + conv(2 * c, s**2) + reassembly(c, s, 1)
+
+
+def a2u(c: int, s: int, k: int = 3) -> int:
+    """Two windows, their product, and reassembly; what is done once for a picture is left out."""
+    return 2 * conv(c, 1, 3 * s) + conv(c, 1) + reassembly(c, s, k)
+
+
 def counted(upsampler: nn.Module) -> int:
     """What PyTorch's own counter finds, for an upsampler that has no formula here."""
     c, s = upsampler.in_channels, upsampler.scale_factor
@@ -106,4 +175,12 @@ FORMULAS: dict[str, Callable[..., int]] = {
     'CARAFE': carafe,
     'FADE': fade,
     'SAPA': sapa,
+    'SAPAD': sapa_d,
+    'SAPAG': sapa_g,
+    'SAPAI': sapa_i,
+    'FRFU': frfu,
+    'LDAAQU': lda_aqu,
+    'FreqFusion': freqfusion,
+    'IndexNet': indexnet,
+    'A2U': a2u,
 }

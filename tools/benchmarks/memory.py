@@ -3,6 +3,7 @@
 import json
 import tempfile
 from collections.abc import Callable
+from inspect import signature
 from itertools import accumulate
 from pathlib import Path
 
@@ -34,7 +35,9 @@ def _cuda_peak(call: Callable[[], object]) -> int:
 
 
 def _cpu_peak(call: Callable[[], object]) -> int:
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True, acc_events=True) as trace:
+    # without it a newer PyTorch warns that events are dropped, which an older one never does
+    keep = dict(acc_events=True) if 'acc_events' in signature(profile).parameters else {}
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True, **keep) as trace:
         kept = call()
     del kept
     with tempfile.TemporaryDirectory() as folder:

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmdyup import build_upsampler, list_upsamplers
-from mmdyup.ops import carafe, point_sample
+from mmdyup.ops import attend, carafe, point_sample
 from mmdyup.ops.backends import choose_backend
 from mmdyup.ops.tensors import compute_dtype
 from mmdyup.upsamplers.dysample import bilinear_start
@@ -21,6 +21,7 @@ from .case import DTYPES, LAYOUTS, Case, Subject
 COMPILED = ':compiled'
 _KERNEL_SIZE = 5
 _GROUPS = 4
+_POINTS, _EMBED = 9, 32
 
 
 def build(name: str, case: Case) -> Subject:
@@ -55,7 +56,11 @@ def check_names(names: list[str]) -> None:
 def usual_rows(case: Case) -> list[str]:
     """All rows, but for mmcv's where it cannot run, and the native ones where 'auto' is that."""
     left_out = set()
-    for row, op in (('reassembly', 'carafe'), ('point_sample', 'point_sample')):
+    for row, op in (
+        ('reassembly', 'carafe'),
+        ('point_sample', 'point_sample'),
+        ('attend', 'attend'),
+    ):
         chosen = choose_backend(op, 'auto', case.feature())
         if chosen == 'native':
             left_out.add(f'{row}_native')
@@ -93,6 +98,29 @@ def _point_sample(case: Case, backend: str = 'auto') -> Subject:
 
     run = partial(point_sample, scale_factor=case.ratio, groups=_GROUPS, backend=backend)
     return Subject(run, _cost(case, flops.bilinear), offsets)
+
+
+def _attend(case: Case, run: Callable[..., Tensor]) -> Subject:
+    """Attention over points as SAPA-D has it, given queries, keys and scattered positions."""
+    embed = _GROUPS * _EMBED
+
+    def maps():
+        noise = case.high(2 * _GROUPS * _POINTS)
+        noise = 0.5 * noise.to(compute_dtype(noise))
+        columns, rows = (torch.arange(n, device=case.device) for n in noise.shape[:1:-1])
+        cells = torch.stack(torch.meshgrid(columns, rows, indexing='xy')) // case.ratio
+        positions = (noise.unflatten(1, (-1, 2)) + cells).flatten(1, 2)
+        return case.high(embed), case.low(embed), positions
+
+    def in_order(x, query, key, positions):
+        return run(query, key, x, positions)
+
+    return Subject(in_order, _cost(case, flops.attention, embed=embed), maps)
+
+
+def _attend_by(backend: str, case: Case) -> Subject:
+    choose_backend('attend', backend, case.feature())
+    return _attend(case, partial(attend, groups=_GROUPS, heads=_GROUPS, backend=backend))
 
 
 def _grid_sample_dysample(case: Case) -> Subject:
@@ -139,6 +167,36 @@ def unfold_reassembly(x: Tensor, kernels: Tensor, scale_factor: int) -> Tensor:
     windows = F.unfold(x, k, padding=k // 2).view(n, c * k * k, h, w)
     windows = F.interpolate(windows, scale_factor=scale_factor, mode='nearest')
     return (windows.unflatten(1, (c, k * k)) * kernels[:, None]).sum(2)
+
+
+def grid_sample_attend(
+    query: Tensor, key: Tensor, value: Tensor, positions: Tensor, groups: int = _GROUPS
+) -> Tensor:
+    """Attention over points by samples of all of them at the upsampled size, at once.
+
+    Args:
+        query: (N, D, sH, sW).
+        key: (N, D, H, W).
+        value: (N, C, H, W).
+        positions: (N, 2·groups·P, sH, sW), as :func:`mmdyup.ops.attend` has them.
+        groups: Groups of channels with points and a softmax of their own.
+
+    Returns:
+        (N, C, sH, sW).
+    """
+    n, _, h, w = value.shape
+    large = query.shape[2:]
+    pairs = positions.reshape(n * groups, -1, 2, *large).movedim(2, -1)
+    grid = (2 * pairs + 1) / pairs.new_tensor((w, h)) - 1
+
+    def sample(x):
+        x = x.reshape(n * groups, -1, h, w)
+        samples = F.grid_sample(x, grid.flatten(1, 2).to(x.dtype), align_corners=False)
+        return samples.unflatten(2, (-1, large[0]))
+
+    queries = query.reshape(n * groups, -1, 1, *large)
+    weights = (queries * sample(key)).sum(1, keepdim=True).softmax(2)
+    return (weights * sample(value)).sum(2).reshape(n, -1, *large)
 
 
 class GridSampleDySample(nn.Module):
@@ -193,6 +251,9 @@ ROWS: dict[str, Callable[[Case], Subject]] = {
     'dysample_grid_sample': _grid_sample_dysample,
     'point_sample': _point_sample,
     'point_sample_native': partial(_point_sample, backend='native'),
+    'attend': partial(_attend_by, 'auto'),
+    'attend_native': partial(_attend_by, 'native'),
+    'attend_grid_sample': partial(_attend, run=grid_sample_attend),
     'reassembly': reassembly,
     'reassembly_native': partial(reassembly, backend='native'),
     'reassembly_mmcv': partial(reassembly, backend='mmcv'),

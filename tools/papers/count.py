@@ -98,7 +98,11 @@ def build_whole(path: Path, framework: str) -> nn.Module:
     registry = importlib.import_module(f'{framework}.registry').MODELS
     with DefaultScope.overwrite_default_scope(framework):
         model = registry.build(cfg.model)
-    return (TwoStage(model) if framework == 'mmdet' else model).eval()
+    if framework == 'mmdet':
+        model = TwoStage(model)
+    elif hasattr(model.decode_head, 'pixel_decoder'):
+        model = MaskSegmentor(model)
+    return model.eval()
 
 
 class TwoStage(nn.Module):
@@ -132,6 +136,22 @@ class TwoStage(nn.Module):
         if getattr(detector, 'with_semantic_head', False):
             outs.append(detector.semantic_head(levels))
         return outs
+
+
+class MaskSegmentor(nn.Module):
+    """A segmentor of mmseg's that predicts masks, such as MaskFormer, up to the scores of pixels.
+
+    Its head asks for the sizes of the pictures, which mmseg's own ``mode='tensor'`` does not give.
+    """
+
+    def __init__(self, segmentor: nn.Module) -> None:
+        super().__init__()
+        self.segmentor = segmentor
+
+    def forward(self, picture: Tensor) -> Tensor:
+        """(1, 3, H, W) to (1, number of classes, H, W)."""
+        size = tuple(picture.shape[-2:])
+        return self.segmentor.encode_decode(picture, [dict(img_shape=size, ori_shape=size)])
 
 
 def _regions(levels: tuple[Tensor, ...], extractor: nn.Module, count: int) -> Tensor:

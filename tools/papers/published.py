@@ -9,11 +9,14 @@ _FOLDER = Path(__file__).parent / 'tables'
 NAMES = (
     'one_operator',
     'faster_rcnn',
+    'dlu',
     'mask_rcnn',
     'panoptic_fpn',
     'libra_rcnn',
     'segformer_b1',
     'upernet_r50',
+    'maskformer',
+    'depthformer',
 )
 
 
@@ -86,6 +89,9 @@ class Table:
             are operators.
         metrics: The columns of scores.
         rows: In the printed order.
+        best: Whether a row's scores are those of the best validation of a run, by the first metric,
+            and not of the last.
+        remarks: Sentences on the scores.
     """
 
     name: str
@@ -96,6 +102,8 @@ class Table:
     picture: tuple[int, int]
     metrics: dict[str, Metric]
     rows: tuple[Row, ...]
+    best: bool = False
+    remarks: list[str] = field(default_factory=list)
 
     def row(self, name: str) -> Row:
         return next(row for row in self.rows if row.name == name)

@@ -80,7 +80,8 @@ def preamble(command: str, versions: dict[str, str]) -> str:
         'out as" says which count has the printed digits, rounded unless truncated: that of '
         'all parameters or the trainable ones, with biases or without; that of all FLOPs, or '
         'of products alone, without norms, pooling and interpolation. Accuracy is published → '
-        'measured in the newest of your own runs of the very config; nothing is copied.'
+        'measured in the newest of your own runs of the very config; nothing is copied. A row is '
+        'called ours where no publication that is known has a number of it.'
     )
 
 
@@ -107,6 +108,7 @@ def table_markdown(table: Table, results: list[Result]) -> str:
                 [_accuracy(table.metrics, result) for result in results],
             )
         )
+        parts += table.remarks
     return '\n\n'.join(parts)
 
 
@@ -169,6 +171,8 @@ def _accuracy(metrics: dict[str, Metric], result: Result) -> list[str]:
         if name in result.measured:
             sign = '+' if is_relative(entry) else ''
             entry = f'{entry} → {result.measured[name]:{sign}.{metric.decimals}f}'.lstrip()
+            if name in result.run.last:
+                entry += f' (last {result.run.last[name]:.{metric.decimals}f})'
         cells.append(entry)
     run = result.run
     where = f'{run.folder}, {run.at or run.status}' if run.folder else run.status

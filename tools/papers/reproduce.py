@@ -48,7 +48,7 @@ class Reproduction:
     def __init__(self, configs: Path, work_dirs: Path) -> None:
         self.configs = configs
         self.work_dirs = work_dirs
-        self._counts: dict[str, Count] = {}
+        self._counts: dict[tuple[str, tuple[int, int]], Count] = {}
 
     def run(self, table: Table, rows: list[Row], tell: Callable[[str], object]) -> list[Result]:
         """The results of ``rows`` of ``table``; ``tell`` is called with each row's name."""
@@ -81,7 +81,7 @@ class Reproduction:
         return measured
 
     def _run(self, table: Table, row: Row) -> Run:
-        return find_run(self.work_dirs / row.name, self._config(row), table.metrics)
+        return find_run(self.work_dirs / row.name, self._config(row), table.metrics, table.best)
 
     def _why_not(self, table: Table, row: Row) -> str | None:
         if row.operator:
@@ -98,9 +98,10 @@ class Reproduction:
         return self.configs / f'{row.name}.py'
 
     def _count(self, table: Table, row: Row) -> Count:
-        if row.name not in self._counts:
-            self._counts[row.name] = self._counted(table, row)
-        return self._counts[row.name]
+        key = row.name, table.picture
+        if key not in self._counts:
+            self._counts[key] = self._counted(table, row)
+        return self._counts[key]
 
     def _counted(self, table: Table, row: Row) -> Count:
         height, width = table.picture

@@ -21,45 +21,70 @@ class Run:
         folder: The newest of them, of this config if there is one.
         at: The moment of the scores: a test, or the step (epoch or iteration) of a validation.
         scores: By metric, in the table's unit.
+        last: The same of the last validation, where ``scores`` are those of the best.
     """
 
     status: str = 'not run'
     folder: str | None = None
     at: str | None = None
     scores: dict[str, float] = field(default_factory=dict)
+    last: dict[str, float] = field(default_factory=dict)
 
 
-def find_run(work_dir: Path, config: Path, metrics: dict[str, Metric]) -> Run:
+def find_run(work_dir: Path, config: Path, metrics: dict[str, Metric], best: bool = False) -> Run:
     """The newest run in ``work_dir`` that validated or tested what ``config`` describes.
 
     A run under the config's name may be of another model, schedule or data set (``--tiny``,
     ``--from-scratch``, ``--cfg-options``): the config that mmengine saved beside its log is
     compared.
+
+    Args:
+        work_dir: The folder of all runs of a config.
+        config: Its file.
+        metrics: What to look for.
+        best: Of several validations takes the best by the first metric, and not the last.
     """
     found, recipe = Run(), None
     for saved in sorted(work_dir.glob('*/vis_data/config.py'), reverse=True):
         folder = saved.parents[1]
-        logged = _last(folder, metrics)
-        if not logged:
+        evaluations = _evaluations(folder, metrics)
+        if not evaluations:
             continue
         recipe = recipe or _recipe(config)
         if _recipe(saved) == recipe:
-            scores = {
-                name: logged[metric.key] * metric.factor
-                for name, metric in metrics.items()
-                if metric.key in logged
-            }
-            at = f'validated at step {logged["step"]}' if 'step' in logged else 'tested'
-            return Run('run', str(folder), at, scores)
+            return _run(folder, evaluations, metrics, best)
         if found.status == 'not run':
             found = Run('not this config', str(folder))
     return found
 
 
-def _last(folder: Path, metrics: dict[str, Metric]) -> dict | None:
-    """The last entry with scores that the run ``folder`` logged."""
+def _run(folder: Path, evaluations: list[dict], metrics: dict[str, Metric], best: bool) -> Run:
+    last = evaluations[-1]
+    scores = _scores(last, metrics)
+    if 'step' not in last:
+        return Run('run', str(folder), 'tested', scores)
+    at = f'validated at step {last["step"]}'
+    validations = [logged for logged in evaluations if 'step' in logged]
+    if not best or len(validations) == 1:
+        return Run('run', str(folder), at, scores)
+    key = next(iter(metrics.values())).key
+    chosen = max(validations, key=lambda logged: logged.get(key, 0))
+    at = f'{at}; best of {len(validations)} at step {chosen["step"]}'
+    return Run('run', str(folder), at, _scores(chosen, metrics), scores)
+
+
+def _scores(logged: dict, metrics: dict[str, Metric]) -> dict[str, float]:
+    return {
+        name: logged[metric.key] * metric.factor
+        for name, metric in metrics.items()
+        if metric.key in logged
+    }
+
+
+def _evaluations(folder: Path, metrics: dict[str, Metric]) -> list[dict]:
+    """The entries with scores that the run ``folder`` logged."""
     keys = {metric.key for metric in metrics.values()}
-    return next((logged for logged in reversed(list(_logs(folder))) if keys & logged.keys()), None)
+    return [logged for logged in _logs(folder) if keys & logged.keys()]
 
 
 def _logs(folder: Path) -> Iterator[dict]:

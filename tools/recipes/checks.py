@@ -15,7 +15,7 @@ from torch import nn
 
 from mmdyup.pyramid import DynamicPart, effective_upsample_cfg
 
-from .config import label_map_datasets, leaf_datasets, walk
+from .config import depth_map_datasets, label_map_datasets, leaf_datasets, walk
 
 TIMEOUT = 5  # seconds to wait for a server
 
@@ -29,7 +29,8 @@ def check_data(cfg, splits: tuple[str, ...]) -> None:
     """
     for split in splits:
         loader = cfg.get(f'{split}_dataloader')
-        for dataset in leaf_datasets(loader) or label_map_datasets(loader):
+        maps = label_map_datasets(loader) + depth_map_datasets(loader)
+        for dataset in leaf_datasets(loader) or maps:
             root = dataset.get('data_root') or ''
             paths = [dataset.get('ann_file'), *dataset.get('data_prefix', {}).values()]
             for path in filter(None, paths):

@@ -10,7 +10,8 @@ from mmengine.config import Config, DictAction
 from shapes import generate_shapes
 
 from .checks import check_upsamplers
-from .config import train_from_scratch
+from .config import depth_map_datasets, train_from_scratch
+from .depth import use_depth_folder
 from .folder import use_folder
 from .semantic import use_semantic_folder
 from .tiny import follow_length, shrink
@@ -35,7 +36,8 @@ def make_parser(description: str) -> argparse.ArgumentParser:
         '(COCO format), perhaps test.json (else val.json tests), and images/; '
         'panoptic: panoptic_train.json, panoptic_val.json, and label maps in '
         'panoptic/{train,val}; segmentation: images/{train,val}, their label maps '
-        '(PNG) in semantic/{train,val}, and classes.txt',
+        '(PNG) in semantic/{train,val}, and classes.txt; depth: images/{train,val}, and depths '
+        'in millimetres (PNG, 16 bits) in depth/{train,val}',
     )
     parser.add_argument(
         '--shapes',
@@ -91,7 +93,10 @@ def load_config(args: argparse.Namespace) -> Config:
     cfg.launcher = args.launcher
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or _work_dir(args)
     if args.shapes or args.data:
-        use = use_semantic_folder if segmentation else use_folder
+        use = use_folder
+        if segmentation:
+            depth = depth_map_datasets(cfg.get('train_dataloader'))
+            use = use_depth_folder if depth else use_semantic_folder
         use(cfg, _shapes(args.launcher) if args.shapes else args.data)
     if args.shapes or args.from_scratch:
         train_from_scratch(cfg)

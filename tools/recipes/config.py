@@ -30,6 +30,12 @@ def label_map_datasets(dataloader: dict | None) -> list[dict]:
     return [node for node in walk(dataset) if 'seg_map_path' in node.get('data_prefix', {})]
 
 
+def depth_map_datasets(dataloader: dict | None) -> list[dict]:
+    """The data sets of a dataloader config that read depth maps, inside any wrapper."""
+    dataset = (dataloader or {}).get('dataset')
+    return [node for node in walk(dataset) if 'depth_map_path' in node.get('data_prefix', {})]
+
+
 def evaluators(evaluator) -> list[dict]:
     """The metrics of an evaluator config, which is one metric or a list of them."""
     if not evaluator:

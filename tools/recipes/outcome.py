@@ -6,11 +6,15 @@ import cv2
 import mmcv
 import numpy as np
 import torch
+from matplotlib import colormaps
+from matplotlib.colors import Normalize
 from mmengine.dataset import pseudo_collate
 from mmengine.runner import Runner, find_latest_checkpoint
 
+from .config import depth_map_datasets
+
 # what the keys of the scores worth telling contain
-SCORES = ('mAP', 'PQ', 'mIoU', 'mBIoU')
+SCORES = ('mAP', 'PQ', 'mIoU', 'mBIoU', 'abs_rel', 'd1', 'rmse')
 # the sheet of pictures
 PICTURES = 6
 COLUMNS = 2
@@ -23,7 +27,7 @@ def conclude(runner: Runner, folder: str | Path) -> None:
     """Tells, after ``runner.train()``, of the score and of what the training wrote.
 
     Where there are pictures to validate on, some are drawn in ``folder``, as detections.png or, of
-    label maps, segmentation.png.
+    label maps, segmentation.png, or, of depths, depth.png.
     """
     work_dir = Path(runner.work_dir)
     lines = [
@@ -34,11 +38,19 @@ def conclude(runner: Runner, folder: str | Path) -> None:
         f'  log         {_shown(Path(runner.log_dir) / f"{runner.timestamp}.log")}',
     ]
     if runner.val_loop is not None:
-        kind = 'segmentation' if runner.cfg.get('default_scope') == 'mmseg' else 'detections'
+        kind = _kind(runner)
         picture = Path(folder) / f'{kind}.png'
         draw_sheet(runner, picture)
-        lines.append(f'  picture     {_shown(picture)} (ground truth left, {kind} right)')
+        before = 'picture and ground truth' if kind == 'depth' else 'ground truth'
+        lines.append(f'  picture     {_shown(picture)} ({before} left, {kind} right)')
     print('\n'.join(lines), flush=True)
+
+
+def _kind(runner: Runner) -> str:
+    """What the model makes of a picture."""
+    if runner.cfg.get('default_scope') != 'mmseg':
+        return 'detections'
+    return 'depth' if depth_map_datasets(runner.cfg.val_dataloader) else 'segmentation'
 
 
 def _score(runner: Runner) -> str:
@@ -65,13 +77,13 @@ def draw_sheet(runner: Runner, path: str | Path) -> None:
     Args:
         runner: Of a model that was trained.
         path: The file to write; each picture has its ground truth on the left and the model's
-            output on the right.
+            output on the right. Depths are drawn beside the picture.
     """
     dataset = runner.val_dataloader.dataset
+    kind = _kind(runner)
     # label maps know neither lines nor scores
-    boxes = runner.cfg.get('default_scope') != 'mmseg'
-    style = dict(line_width=1) if boxes else {}
-    limits = dict(pred_score_thr=SCORE) if boxes else {}
+    style = dict(line_width=1) if kind == 'detections' else {}
+    limits = dict(pred_score_thr=SCORE) if kind == 'detections' else {}
     visualizer = type(runner.visualizer)(name='sheet', **style)
     visualizer.dataset_meta = dataset.metainfo
     count = min(PICTURES, len(dataset))
@@ -81,16 +93,41 @@ def draw_sheet(runner: Runner, path: str | Path) -> None:
         with torch.no_grad():
             sample = runner.model.val_step(pseudo_collate([dataset[index]]))[0]
         image = mmcv.imread(sample.img_path, channel_order='rgb')
-        halves = []
-        for truth in (True, False):
-            visualizer.add_datasample(
-                'sheet', image, sample, draw_gt=truth, draw_pred=not truth, **limits
-            )
-            halves.append(visualizer.get_image())
-        drawn = np.hstack(halves)
+        if kind == 'depth':
+            parts = [image, *draw_depths(sample)]
+        else:
+            parts = []
+            for truth in (True, False):
+                visualizer.add_datasample(
+                    'sheet', image, sample, draw_gt=truth, draw_pred=not truth, **limits
+                )
+                parts.append(visualizer.get_image())
+        drawn = np.hstack(parts)
         cells.append(mmcv.imrescale(drawn, CELL_WIDTH / drawn.shape[1], interpolation='lanczos'))
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     mmcv.imwrite(cv2.cvtColor(_arrange(cells), cv2.COLOR_RGB2BGR), str(path))
+
+
+def draw_depths(sample) -> list[np.ndarray]:
+    """Ground truth and prediction of a depth sample in the same colours.
+
+    Args:
+        sample: With ``gt_depth_map`` and ``pred_depth_map``, (1, H, W) each.
+
+    Returns:
+        Two pictures, (H, W, 3) uint8 RGB: from the nearest depth of the truth, bright, to the
+        farthest, dark; black where no depth is known.
+    """
+    truth, found = (
+        pixels.data[0].float().cpu().numpy()
+        for pixels in (sample.gt_depth_map, sample.pred_depth_map)
+    )
+    known = truth > 0
+    scale = Normalize(truth[known].min(), truth[known].max(), clip=True)
+    return [
+        colormaps['plasma_r'](scale(depth), bytes=True)[..., :3] * visible[..., None]
+        for depth, visible in ((truth, known), (found, np.ones_like(known)))
+    ]
 
 
 def _arrange(cells: list[np.ndarray]) -> np.ndarray:

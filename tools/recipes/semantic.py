@@ -12,15 +12,13 @@ from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
 from rich.progress import track
 
 from .config import label_map_datasets, palette, set_class_count, walk
+from .pairs import Maps
 
-PICTURES = ('.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff', '.webp')
+LABEL_MAPS = Maps('semantic', 'label map', 'the numbers of the classes')
 IGNORED = 255
-ORIENTATION = 274  # the EXIF tag; from 5 on, pictures are shown with width and height exchanged
 
 
 def use_semantic_folder(cfg, root: str | Path) -> None:
@@ -105,12 +103,7 @@ def read_semantic_folder(root: Path) -> SemanticFolder:
         ValueError: A label map does not fit its picture or the classes.
     """
     names = _read_names(root / 'classes.txt')
-    splits = ['train', 'val', *(['test'] if (root / 'semantic/test').is_dir() else [])]
-    suffixes, pairs = {}, []
-    for split in splits:
-        pictures = _find_pictures(root / 'images' / split)
-        suffixes[split] = pictures[0].suffix
-        pairs += _pair(pictures, root / 'images' / split, root / 'semantic' / split)
+    suffixes, pairs = LABEL_MAPS.find(root)
     greatest = max(
         _greatest_label(*pair, names)
         for pair in track(pairs, 'Checking label maps', transient=True)
@@ -135,67 +128,9 @@ def _read_names(path: Path) -> tuple[str, ...]:
     return names
 
 
-def _find_pictures(folder: Path) -> list[Path]:
-    found = sorted(
-        path
-        for path in folder.rglob('*')
-        if path.suffix.lower() in PICTURES and not path.name.startswith('.')
-    )
-    if not found:
-        raise FileNotFoundError(
-            f'{folder} is missing or holds no pictures: --data DIR needs pictures in '
-            'DIR/images/train and DIR/images/val, and their label maps, PNG files of the same '
-            'names, in DIR/semantic/train and DIR/semantic/val.'
-        )
-    other = next((path for path in found if path.suffix != found[0].suffix), None)
-    if other:
-        raise ValueError(
-            f'{folder} holds pictures of several kinds, {found[0].name} and {other.name}: '
-            'convert them, so that all end alike.'
-        )
-    return found
-
-
-def _pair(pictures: list[Path], images: Path, semantic: Path) -> list[tuple[Path, Path]]:
-    """Each picture under ``images`` with its label map under ``semantic``."""
-    pairs = [(path, semantic / path.relative_to(images).with_suffix('.png')) for path in pictures]
-    missing = [path for _, path in pairs if not path.is_file()]
-    if missing:
-        raise FileNotFoundError(
-            f'{len(missing)} of the {len(pictures)} pictures in {images} have no label map, for '
-            f'instance {missing[0]} is missing.'
-        )
-    strays = sorted(set(semantic.rglob('*.png')) - {path for _, path in pairs})
-    if strays:
-        raise FileNotFoundError(
-            f'{strays[0]} is the label map of a picture that is missing from {images}.'
-        )
-    return pairs
-
-
 def _greatest_label(picture: Path, label_map: Path, names: tuple[str, ...]) -> int:
     """The greatest class in ``label_map``, 0 where all is ignored."""
-    try:
-        with Image.open(picture) as image:
-            turned = image.getexif().get(ORIENTATION, 1) >= 5
-            size = image.size[::-1] if turned else image.size
-    except OSError:
-        raise ValueError(f'{picture} is not a picture that can be read: export it again.') from None
-    try:
-        with Image.open(label_map) as image:
-            labels = np.asarray(image)
-    except (OSError, SyntaxError):
-        raise ValueError(f'{label_map} is not a PNG that can be read: export it again.') from None
-    if labels.ndim != 2:
-        raise ValueError(
-            f'{label_map} is a colour picture: a label map has one channel, whose values are the '
-            'numbers of the classes.'
-        )
-    if labels.shape[::-1] != size:
-        raise ValueError(
-            f'{label_map} has {labels.shape[1]}x{labels.shape[0]} pixels, but its picture '
-            f'{picture} has {size[0]}x{size[1]}: make them equal.'
-        )
+    labels = LABEL_MAPS.read(picture, label_map)
     greatest = int(labels[labels != IGNORED].max(initial=0))
     if greatest >= (len(names) or IGNORED):
         known = f'classes.txt names {len(names)} classes' if names else 'eight bits are the limit'

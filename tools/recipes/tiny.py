@@ -8,7 +8,7 @@ from mmengine.config import ConfigDict
 
 from .config import is_pretrained, walk
 
-# channels of the first stage of a MixVisionTransformer
+# channels of the first stage of a MixVisionTransformer or a SwinTransformer
 EMBED_DIMS = 16
 # a multiple of 32, so that DySample-S's 8 groups still divide a pixel-shuffled feature
 NECK_CHANNELS = 64
@@ -53,19 +53,22 @@ def shrink_backbone(backbone: dict) -> float:
         By how much the channels of its outputs shrank (0.25: a quarter of what they were).
 
     Raises:
-        ValueError: It is neither a ResNet, nor a MixVisionTransformer, nor one of the YOLO
-            family's.
+        ValueError: It is neither a ResNet, nor a MixVisionTransformer, nor a SwinTransformer, nor
+            one of the YOLO family's.
     """
     kind = backbone.type.rsplit('.', 1)[-1]
     if kind.startswith('ResNet') and 'depth' in backbone:
         return _resnet18(backbone, kind)
     if kind == 'MixVisionTransformer':
         return _mit(backbone)
+    if kind in ('SwinTransformer', 'DepthFormerSwin'):
+        return _swin(backbone, kind)
     if 'widen_factor' in backbone:
         return _csp(backbone)
     raise ValueError(
-        f'--tiny cannot shrink the backbone {kind}, only ResNets, MixVisionTransformers and those '
-        'with a widen_factor: leave --tiny out and set the sizes with --cfg-options.'
+        f'--tiny cannot shrink the backbone {kind}, only ResNets, MixVisionTransformers, '
+        'SwinTransformers and those with a widen_factor: leave --tiny out and set the sizes with '
+        '--cfg-options.'
     )
 
 
@@ -86,6 +89,24 @@ def _mit(backbone: dict) -> float:
     ratio = EMBED_DIMS / backbone.embed_dims
     # there are no published weights of this size
     backbone.update(embed_dims=EMBED_DIMS, init_cfg=None, num_layers=[1, 1, 1, 1])
+    return ratio
+
+
+def _swin(backbone: dict, kind: str) -> float:
+    # DepthFormer upsamples these very channels, and DySample-S has 8 groups of a fourth of them
+    embed_dims = 2 * EMBED_DIMS if kind == 'DepthFormerSwin' else EMBED_DIMS
+    ratio = embed_dims / backbone.get('embed_dims', 96)
+    if kind == 'DepthFormerSwin':
+        backbone.stem_channels = int(backbone.get('stem_channels', 64) * ratio)
+    # two layers a stage, for every second one shifts its windows; there are no published weights
+    backbone.update(
+        embed_dims=embed_dims,
+        depths=[2, 2, 2, 2],
+        num_heads=[1, 2, 4, 8],
+        window_size=8,
+        drop_path_rate=0.1,
+        init_cfg=None,
+    )
     return ratio
 
 

@@ -1,5 +1,5 @@
-"""The Shapes data set, made once: its pictures, and labels for detection, segmentation and panoptic
-tools."""
+"""The Shapes data set, made once: its pictures, and labels for tools of detection, segmentation,
+panoptic segmentation and depth."""
 
 import json
 import os
@@ -14,13 +14,15 @@ from rich.progress import track
 from .scene import CLASSES, FIRST_OBJECT, GROUND, PATH, Scene, make_scene
 
 # To be raised whenever the files made from a seed change.
-_VERSION = 2
+_VERSION = 3
 _RECORD = 'shapes.json'
 _SPLITS = ('train', 'val')
 
 THINGS = [dict(id=i, name=name) for i, name in enumerate(CLASSES, 1)]
 STUFF = [dict(id=i, name=name) for i, name in enumerate(('ground', 'path'), len(CLASSES) + 1)]
 PANOPTIC = [dict(thing, isthing=1) for thing in THINGS] + [dict(kind, isthing=0) for kind in STUFF]
+# in millimetres: of ground and path, and from a shape to the next one above
+GROUND_DEPTH, STEP = 4000, 250
 SEMANTIC_CLASSES = ('ground', 'path', *CLASSES)
 
 
@@ -36,6 +38,8 @@ def generate_shapes(
         train.json, val.json                 COCO detection format, masks as compressed RLE
         images/{train,val}/*.png             size x size pixels
         semantic/{train,val}/*.png           one channel: 0 ground, 1 path, 2.. the shapes
+        depth/{train,val}/*.png              16 bits: millimetres, the ground at 4 m, every shape
+                                             25 cm above the one that was painted before it
         classes.txt                          the names of those values, one a line
         panoptic_{train,val}.json, panoptic/{train,val}/*.png     COCO panoptic format
         shapes.json                          the arguments that it was made with
@@ -97,7 +101,7 @@ def _recorded(root: pathlib.Path) -> dict | None:
 
 def write_folder(root: pathlib.Path, num_train: int, num_val: int, size: int, seed: int) -> None:
     """Make the new folder ``root`` with everything but its record."""
-    for kind in ('images', 'semantic', 'panoptic'):
+    for kind in ('images', 'semantic', 'depth', 'panoptic'):
         for split in _SPLITS:
             (root / kind / split).mkdir(parents=True)
     detection = {split: _empty(THINGS) for split in _SPLITS}
@@ -113,6 +117,7 @@ def write_folder(root: pathlib.Path, num_train: int, num_val: int, size: int, se
         image = dict(id=number, file_name=f'{number:06d}.png', width=size, height=size)
         _write_png(root / 'images' / split / image['file_name'], scene.picture)
         _write_png(root / 'semantic' / split / image['file_name'], _semantic_map(scene))
+        _write_png(root / 'depth' / split / image['file_name'], _depth_map(scene))
         _write_png(root / 'panoptic' / split / image['file_name'], ids)
         detection[split]['images'].append(image)
         panoptic[split]['images'].append(image)
@@ -163,6 +168,12 @@ def _semantic_map(scene: Scene) -> np.ndarray:
     """(S, S) uint8, each pixel's index in ``SEMANTIC_CLASSES``."""
     classes = [GROUND, PATH, *(FIRST_OBJECT + kind for kind in scene.kinds)]
     return np.array(classes, np.uint8)[scene.owner]
+
+
+def _depth_map(scene: Scene) -> np.ndarray:
+    """(S, S) uint16, in millimetres: what lies over something else is nearer."""
+    heights = np.maximum(np.arange(FIRST_OBJECT + len(scene.kinds)) - PATH, 0)
+    return (GROUND_DEPTH - STEP * heights).astype(np.uint16)[scene.owner]
 
 
 def _panoptic(scene: Scene) -> tuple[np.ndarray, list[dict]]:

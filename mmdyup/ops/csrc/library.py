@@ -5,16 +5,20 @@ one for processors with AVX2.
 """
 
 import ctypes
+import functools
+from math import ceil
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 # as in interface.cpp
-_INTERFACE = 4
+_INTERFACE = 5
 
 #: Channels of a block at most, where a tile of it must stay in the first cache.
 BLOCK = 128
+# What blocks are made smaller to where threads, which divide them, would idle otherwise.
+_SMALLEST_BLOCK = 16
 
 
 def _fields(*names: str) -> list[tuple[str, type]]:
@@ -54,6 +58,12 @@ class Sampling(Map):
     ]
 
 
+class Attention(Map):
+    """See maps.h."""
+
+    _fields_ = _fields('points', 'heads', 'positions_channels_last', 'weights_channels_last')
+
+
 # What each function takes beside the struct, all of it addresses.
 _FUNCTIONS = {
     'reassemble': (Reassembly, 3),
@@ -61,6 +71,9 @@ _FUNCTIONS = {
     'spread': (Reassembly, 3),
     'sample': (Sampling, 5),
     'sample_backward': (Sampling, 7),
+    'compare': (Attention, 5),
+    'collect': (Attention, 5),
+    'collect_backward': (Attention, 9),
 }
 
 
@@ -76,6 +89,16 @@ def make_ready(x: Tensor, dtype: torch.dtype) -> Tensor:
 def room_for(result: Tensor, dtype: torch.dtype) -> Tensor:
     """``result``, or a tensor like it in ``dtype``, in which a function computes."""
     return result if result.dtype is dtype else torch.empty_like(result, dtype=dtype)
+
+
+@functools.lru_cache(maxsize=1024)
+def divide_channels(images: int, channels: int, groups: int, threads: int) -> tuple[int, int]:
+    """Channels of a block, and how many blocks a group is divided into."""
+    of_group = channels // groups
+    block = min(of_group, BLOCK)
+    while block > _SMALLEST_BLOCK and images * groups * ceil(of_group / block) < threads:
+        block = ceil(block / 2)
+    return block, ceil(of_group / block)
 
 
 def load(folder: Path) -> ctypes.CDLL:
@@ -119,7 +142,7 @@ def _fits(library: ctypes.CDLL) -> bool:
     size_of.argtypes, size_of.restype = [ctypes.c_int64], ctypes.c_int64
     return all(
         size_of(index) == ctypes.sizeof(struct)
-        for index, struct in enumerate((Reassembly, Sampling))
+        for index, struct in enumerate((Reassembly, Sampling, Attention))
     )
 
 

@@ -49,6 +49,13 @@ struct Sampling : Map {
   double scale;                  // of the offsets
 };
 
+struct Attention : Map {
+  int64_t points, heads;
+  int64_t positions_channels_last, weights_channels_last;
+
+  int64_t head_of(int64_t group) const { return group * heads / groups; }
+};
+
 // Some channels of one group.
 struct Block {
   int64_t group, number, first, channels;

@@ -1,18 +1,15 @@
 """Bilinear samples by compiled code for the CPU."""
 
 import functools
-from math import ceil
 
 import torch
 from torch import Tensor
 
-from ..csrc.library import BLOCK, FUNCTIONS, Sampling, make_ready, room_for
+from ..csrc.library import BLOCK, FUNCTIONS, Sampling, divide_channels, make_ready, room_for
 from ..tensors import compute_dtype
 
 # Fewer values of y take no longer than threads take to begin.
 _LITTLE = 1 << 14
-# What blocks are made smaller to where threads, which divide them, would idle otherwise.
-_SMALLEST_BLOCK = 16
 _NO_STEPS = 8 * (0,)
 
 
@@ -53,7 +50,7 @@ def sample_backward(
         block, blocks = x.shape[1] // offsets.shape[2], 1
         grad_y = grad_y.contiguous(memory_format=torch.channels_last)
     else:
-        block, blocks = _divide_channels(*x.shape[:2], offsets.shape[2], threads)
+        block, blocks = divide_channels(*x.shape[:2], offsets.shape[2], threads)
     if blocks == 1:
         shares = room_for(grad_offsets, dtype)
         steps = *shares.stride(), 0
@@ -90,16 +87,6 @@ def _make_ready(
 
 def _address(x: Tensor | None) -> int | None:
     return None if x is None else x.data_ptr()
-
-
-@functools.lru_cache(maxsize=1024)
-def _divide_channels(images: int, channels: int, groups: int, threads: int) -> tuple[int, int]:
-    """Channels of a block, and how many blocks a group is divided into."""
-    of_group = channels // groups
-    block = min(of_group, BLOCK)
-    while block > _SMALLEST_BLOCK and images * groups * ceil(of_group / block) < threads:
-        block = ceil(block / 2)
-    return block, ceil(of_group / block)
 
 
 def _count_threads(y: Tensor) -> int:

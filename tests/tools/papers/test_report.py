@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import cv2
 import pytest
 
@@ -117,6 +119,18 @@ def test_a_table():
         'work_dirs/x_dysample/1, validated at step 12',
         '+0.9 → +1.0',
     ]
+
+
+def test_the_last_validation_stands_behind_the_best():
+    run = Run('run', 'a', 'validated at step 3; best of 3 at step 2', {'AP': 38.5}, {'AP': 38.1})
+    result = Result(NEAREST, None, BASE, None, {}, run, run.scores)
+    _, accuracy = grids(table_markdown(table(NEAREST), [result]))
+    assert accuracy[2] == ['nearest', f'a, {run.at}', '37.5 → 38.5 (last 38.1)']
+
+
+def test_remarks_stand_below_the_scores():
+    text = table_markdown(replace(table(NEAREST), remarks=['One.', 'Two.']), RESULTS[:1])
+    assert text.endswith('|\n\nOne.\n\nTwo.')
 
 
 def test_columns_without_anything_are_left_out():

@@ -75,6 +75,29 @@ def test_a_test(tmp_path, made):
     assert run.at == 'tested' and run.scores['AP'] == pytest.approx(40)
 
 
+def test_the_best_validation_and_the_last(tmp_path, made):
+    folder = made(
+        '20260101_000000', line(0.3, step=1), TRAIN, line(0.39, step=2), line(0.386, step=3)
+    )
+    run = find_run(tmp_path, tmp_path / 'config.py', METRICS, best=True)
+    assert (run.folder, run.at) == (folder, 'validated at step 3; best of 3 at step 2')
+    assert run.scores == pytest.approx({'AP': 39, 'AP50': 60})
+    assert run.last == pytest.approx({'AP': 38.6, 'AP50': 60})
+
+
+@pytest.mark.parametrize(
+    'lines, test, at',
+    [
+        ([line(0.386, step=3)], None, 'validated at step 3'),
+        ([line(0.4, step=1), line(0.39, step=3)], line(0.386), 'tested'),
+    ],
+)
+def test_nothing_to_choose_the_best_from(tmp_path, made, lines, test, at):
+    made('20260101_000000', *lines, test=test)
+    run = find_run(tmp_path, tmp_path / 'config.py', METRICS, best=True)
+    assert run.at == at and not run.last and run.scores['AP'] == pytest.approx(38.6)
+
+
 @pytest.mark.parametrize(
     'edit',
     [

@@ -6,10 +6,11 @@ from mmengine.hub import get_config  # noqa: E402
 from mmengine.registry import init_default_scope  # noqa: E402
 
 from recipes.config import train_from_scratch, walk  # noqa: E402
-from recipes.tiny_segmentation import shrink_segmentation  # noqa: E402
+from recipes.tiny_segmentation import shrink_crops, shrink_segmentation  # noqa: E402
 
 SEGFORMER = 'segformer/segformer_mit-b5_8xb2-160k_ade20k-640x640.py'
 UPERNET = 'upernet/upernet_r101_4xb4-160k_ade20k-512x512.py'
+SWIN = 'swin/swin-base-patch4-window12-in1k-384x384-pre_upernet_8xb2-160k_ade20k-512x512.py'
 SEMANTIC_FPN = 'sem_fpn/fpn_r50_4xb2-80k_cityscapes-512x1024.py'
 PSPNET = 'pspnet/pspnet_r18-d8_4xb2-80k_cityscapes-512x1024.py'
 
@@ -24,7 +25,7 @@ def shrunk(name, scratch=True):
 
 @pytest.mark.slow
 @pytest.mark.parametrize('scratch', [True, False])
-@pytest.mark.parametrize('name', [SEGFORMER, UPERNET, SEMANTIC_FPN, PSPNET])
+@pytest.mark.parametrize('name', [SEGFORMER, UPERNET, SWIN, SEMANTIC_FPN, PSPNET])
 def test_the_same_architecture_with_channels_that_fit(name, scratch):
     from mmseg.registry import MODELS
 
@@ -75,6 +76,17 @@ def test_pictures_shrink_with_the_crops(name, crop, scale):
         assert loader.batch_size == 1
 
 
+def test_short_edges_shrink_too():
+    cfg = get_config('mmseg::mask2former/mask2former_r50_8xb2-160k_ade20k-512x512.py')
+    ratio = 256 / 512
+    before = cfg.train_dataloader.dataset.pipeline[2]
+    scales, longest = list(before['scales']), before['max_size']
+    shrink_crops(cfg)
+    after = cfg.train_dataloader.dataset.pipeline[2]
+    assert after['scales'] == [int(scale * ratio) for scale in scales]
+    assert after['max_size'] == longest * ratio
+
+
 def test_windows_of_a_slide_shrink_too():
     cfg = get_config('mmseg::upernet/upernet_r50_4xb2-40k_cityscapes-769x769.py')
     shrink_segmentation(cfg)
@@ -85,10 +97,7 @@ def test_windows_of_a_slide_shrink_too():
 @pytest.mark.parametrize(
     'name, words',
     [
-        (
-            'swin/swin-tiny-patch4-window7-in1k-pre_upernet_8xb2-160k_ade20k-512x512.py',
-            'backbone SwinTransformer',
-        ),
+        ('ocrnet/ocrnet_hr18_4xb4-80k_ade20k-512x512.py', 'backbone HRNet'),
         ('fastfcn/fastfcn_r50-d32_jpu_psp_4xb4-80k_ade20k-512x512.py', 'neck JPU'),
     ],
 )

@@ -91,13 +91,14 @@ def test_layout(root):
         'val.json',
         'images',
         'semantic',
+        'depth',
         'classes.txt',
         'panoptic_train.json',
         'panoptic_val.json',
         'panoptic',
         'shapes.json',
     }
-    for kind in ('images', 'semantic', 'panoptic'):
+    for kind in ('images', 'semantic', 'depth', 'panoptic'):
         assert len(list((root / kind / 'train').glob('*.png'))) == 14
         assert len(list((root / kind / 'val').glob('*.png'))) == 4
     names = (root / 'classes.txt').read_text().split()
@@ -126,6 +127,18 @@ def test_masks_are_disjoint_and_are_the_semantic_map(root):
         for one, mask in zip(found, masks, strict=True):
             expected[mask] = one['category_id'] + 1
         np.testing.assert_array_equal(semantic, expected)
+
+
+def test_depths_are_the_order_of_painting(root):
+    """That of the annotations: each shape 25 cm above the one before, the ground at 4 m."""
+    for split, image, _, masks in pictures(root):
+        path = root / 'depth' / split / image['file_name']
+        depth = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        assert depth.dtype == np.uint16
+        expected = np.full(depth.shape, 4000)
+        for number, mask in enumerate(masks, 1):
+            expected[mask] = 4000 - 250 * number
+        np.testing.assert_array_equal(depth, expected)
 
 
 def test_masks_are_the_panoptic_map(root):
@@ -246,7 +259,7 @@ def test_is_made_once(root, monkeypatch):
 def test_other_arguments_replace_it(tmp_path):
     folder = generate_shapes(tmp_path / 'shapes', **SMALL)
     generate_shapes(folder, num_train=1, num_val=1, size=64)
-    assert len(list(folder.rglob('*.png'))) == 6
+    assert len(list(folder.rglob('*.png'))) == 8
     assert [path.name for path in tmp_path.iterdir()] == ['shapes']
 
 

@@ -1,0 +1,2 @@
+_base_ = './_base_/depthformer_swin_t.py'
+model = dict(decode_head=dict(upsample_cfg=dict(type='DySample', dyscope=True)))

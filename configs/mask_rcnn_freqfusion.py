@@ -1,0 +1,2 @@
+_base_ = ['./_base_/mask_rcnn_r50.py', './_base_/freqfusion.py']
+model = dict(neck=dict(upsample_cfg=_base_.upsample_cfg))

@@ -1,0 +1,3 @@
+_base_ = './_base_/maskformer_swin_l.py'
+upsample_cfg = dict(type='DySample', style='pl', groups=8)
+model = dict(decode_head=dict(upsample_cfg=upsample_cfg))

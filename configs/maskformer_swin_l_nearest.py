@@ -1,0 +1,1 @@
+_base_ = './_base_/maskformer_swin_l.py'

@@ -1,0 +1,2 @@
+_base_ = './_base_/panoptic_fpn_r50.py'
+model = dict(neck=dict(upsample_cfg=dict(type='LDAAQU')))

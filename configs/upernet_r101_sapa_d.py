@@ -1,0 +1,2 @@
+_base_ = './_base_/upernet_r101.py'
+model = dict(decode_head=dict(upsample_cfg=dict(type='SAPAD')))

@@ -1,0 +1,131 @@
+"""Attention over points by compiled code for the CPU."""
+
+import functools
+from math import ceil
+
+import torch
+from torch import Tensor
+
+from ..csrc.library import BLOCK, FUNCTIONS, Attention, divide_channels, make_ready, room_for
+from ..tensors import compute_dtype, memory_format_of
+
+# Of the longest vectors that there may be.
+_VECTOR_BYTES = 32
+# Fewer values of y take no longer than threads take to begin.
+_LITTLE = 1 << 14
+
+
+def compare(
+    query: Tensor, key: Tensor, positions: Tensor, groups: int, heads: int, logits: Tensor
+) -> None:
+    """See :data:`mmdyup.ops.attention.compare`."""
+    dtype = compute_dtype(query, key)
+    query, key, positions = (make_ready(z, dtype) for z in (query, key, positions))
+    room = room_for(logits, dtype)
+    size = _size(key, query, positions, room, groups, heads, BLOCK)
+    _call('compare', dtype, size, query, key, positions, _tables(key, size), room)
+    if room is not logits:
+        logits.copy_(room)
+
+
+def collect(
+    value: Tensor, weights: Tensor, positions: Tensor, groups: int, heads: int, y: Tensor
+) -> None:
+    """See :data:`mmdyup.ops.attention.collect`."""
+    dtype = compute_dtype(value, weights)
+    value, weights, positions = (make_ready(z, dtype) for z in (value, weights, positions))
+    room = room_for(y, dtype)
+    size = _size(value, room, positions, weights, groups, heads, BLOCK)
+    _call('collect', dtype, size, value, weights, positions, _tables(value, size), room)
+    if room is not y:
+        y.copy_(room)
+
+
+def collect_backward(
+    value: Tensor,
+    weights: Tensor,
+    positions: Tensor,
+    grad_y: Tensor,
+    groups: int,
+    heads: int,
+    grad_value: Tensor,
+    grad_weights: Tensor,
+    grad_positions: Tensor,
+) -> None:
+    """See :data:`mmdyup.ops.attention.collect_backward`."""
+    dtype = compute_dtype(value, weights)
+    value, weights, positions, grad_y = (
+        make_ready(z, dtype) for z in (value, weights, positions, grad_y)
+    )
+    threads = _count_threads(grad_y)
+    block, blocks = divide_channels(*value.shape[:2], groups, threads)
+    size = _size(value, grad_y, positions, weights, groups, heads, block)
+    tables = _tables(value, size)
+    rooms = (
+        room_for(grad_value, dtype),
+        _shares(grad_weights, dtype, blocks * groups // heads),
+        _shares(grad_positions, dtype, blocks),
+    )
+    given = value, weights, positions, grad_y
+    _call('collect_backward', dtype, size, *given, tables, torch.empty_like(tables), *rooms)
+    if rooms[0] is not grad_value:
+        grad_value.copy_(rooms[0])
+    for room, result in zip(rooms[1:], (grad_weights, grad_positions), strict=True):
+        if room is not result:
+            torch.sum(room.unflatten(0, (-1, len(result))), 0, out=result)
+
+
+def _call(name: str, dtype: torch.dtype, size: Attention, *tensors: Tensor) -> None:
+    FUNCTIONS[name, dtype](size, *(tensor.data_ptr() for tensor in tensors))
+
+
+def _tables(x: Tensor, size: Attention) -> Tensor:
+    """Room for the blocks of ``x``, each with a pixel of zeros, in whole vectors of channels."""
+    of_group = size.channels // size.groups
+    block = min(size.block, of_group)
+    lanes = _VECTOR_BYTES // x.element_size()
+    step = ceil(block / lanes) * lanes
+    blocks = size.images * size.groups * ceil(of_group / block)
+    return x.new_empty(blocks * (size.height * size.width + 1) * step)
+
+
+def _shares(result: Tensor, dtype: torch.dtype, count: int) -> Tensor:
+    """``result``, or room for so many shares of it, one after the other."""
+    if count == 1 and result.dtype is dtype:
+        return result
+    n, *sizes = result.shape
+    return torch.empty((count * n, *sizes), dtype=dtype, memory_format=memory_format_of(result))
+
+
+def _count_threads(y: Tensor) -> int:
+    return torch.get_num_threads() if y.numel() >= _LITTLE else 1
+
+
+def _size(
+    x: Tensor,
+    y: Tensor,
+    positions: Tensor,
+    weights: Tensor,
+    groups: int,
+    heads: int,
+    block: int,
+) -> Attention:
+    return _known_size(
+        x.shape,
+        groups,
+        y.shape[2] // x.shape[2],
+        block,
+        not x.is_contiguous(),
+        not y.is_contiguous(),
+        _count_threads(y),
+        weights.shape[1] // heads,
+        heads,
+        not positions.is_contiguous(),
+        not weights.is_contiguous(),
+    )
+
+
+# filling a struct takes longer than finding it
+@functools.lru_cache(maxsize=1024)
+def _known_size(shape: tuple[int, ...], *others: int) -> Attention:
+    return Attention(*shape, *others)

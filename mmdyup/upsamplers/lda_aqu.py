@@ -1,0 +1,140 @@
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..ops import attend
+from ..ops.checks import check_divides, check_map, check_number, check_odd, check_positive_int
+from ..ops.tensors import compute_dtype
+from .base import Upsampler
+from .init import constant_init, xavier_init
+from .registry import register
+
+
+@register
+class LDAAQU(Upsampler):
+    """Local Deformable Attention as Adaptive Query-guided Upsampler (LDA-AQU, ACM MM 2024).
+
+    The feature itself, upsampled bilinearly, makes queries; each looks at k² points around its
+    position on the fine grid, which it moves itself by at most ``range_factor`` fine pixels. The
+    authors' checkpoints load.
+
+    Args:
+        in_channels: Channels C of the feature.
+        scale_factor: The upsampling ratio s, 1 or more.
+        reduction_factor: Queries and keys have C / ``reduction_factor`` channels.
+        groups: Groups of channels with points of their own, G; C is a multiple of
+            ``reduction_factor`` · G.
+        up_kernel: Size k of the window of points, odd.
+        range_factor: How far a point may move, in pixels of the result.
+        backend: Passed to :func:`mmdyup.ops.attend`.
+        init_cfg: mmengine's initialization config, applied after the paper's start.
+
+    Raises:
+        TypeError: A number is not an integer, or the range is no number.
+        ValueError: Channels do not divide, or the kernel size is even.
+    """
+
+    variants = {'lda_aqu': {}}
+
+    def __init__(
+        self,
+        in_channels: int,
+        scale_factor: int = 2,
+        reduction_factor: int = 4,
+        groups: int = 2,
+        up_kernel: int = 3,
+        range_factor: float = 11,
+        backend: str = 'auto',
+        init_cfg: dict | list | None = None,
+    ) -> None:
+        super().__init__(in_channels, scale_factor, init_cfg)
+        check_positive_int('reduction_factor', reduction_factor)
+        check_positive_int('groups', groups)
+        check_divides('reduction_factor·groups', reduction_factor * groups, in_channels)
+        check_odd('up_kernel', up_kernel)
+        check_number('range_factor', range_factor)
+        self.groups = groups
+        self.up_kernel = up_kernel
+        self.range_factor = range_factor
+        self.backend = backend
+        embed, points = in_channels // reduction_factor, up_kernel**2
+        group = embed // groups
+        self.layer_norm = _LayerNorm(in_channels)
+        self.proj_q = nn.Conv2d(in_channels, embed, 1, bias=False)
+        self.proj_k = nn.Conv2d(in_channels, embed, 1, bias=False)
+        self.conv_offset = nn.Sequential(
+            nn.Conv2d(group, group, 3, padding=1, groups=group, bias=False),
+            _LayerNorm(group),
+            nn.GELU(),
+            nn.Conv2d(group, 2 * points, 3, padding=1),
+        )
+        self.relative_position_bias_table = nn.Parameter(torch.empty(points, embed))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                xavier_init(module)
+            elif isinstance(module, nn.LayerNorm):
+                constant_init(module, 1)
+        constant_init(self.conv_offset[-1], 0)
+        nn.init.trunc_normal_(self.relative_position_bias_table, std=0.02)
+
+    def forward(self, x: Tensor, guide: Tensor | None = None) -> Tensor:
+        """(N, C, H, W) to (N, C, sH, sW), in the dtype and memory format of ``x``."""
+        check_map('x', x)
+        normed = self.layer_norm(x)
+        query, key = self.proj_q(normed), self.proj_k(normed)
+        query = F.interpolate(
+            query, scale_factor=self.scale_factor, mode='bilinear', align_corners=True
+        )
+        # on the side of the small maps: it scales the logits
+        scale = key.shape[1] ** -0.5
+        key = scale * key.to(compute_dtype(key))
+        # ⟨q, key + b⟩ is the product with the key, and one with the table that no position changes
+        table = self.relative_position_bias_table[..., None, None]
+        bias = F.conv2d(query, scale * table.to(query.dtype))
+        positions = self.positions(x, query)
+        return attend(query, key, x, positions, self.groups, 1, bias, self.backend)
+
+    def positions(self, x: Tensor, query: Tensor) -> Tensor:
+        """The points for :func:`mmdyup.ops.attend`, (N, 2·G·k², sH, sW), float32 at least."""
+        n, c, h, w = query.shape
+        k, groups = self.up_kernel, self.groups
+        offsets = self.conv_offset(query.reshape(n * groups, c // groups, h, w))
+        dtype = compute_dtype(offsets)
+        # the authors have the row before the column
+        pairs = self.range_factor * offsets.to(dtype).tanh().unflatten(1, (k * k, 2)).flip(2)
+        taps = torch.arange(k, device=x.device) - k // 2
+        columns = torch.arange(w, device=x.device) + taps.repeat(k)[:, None, None]
+        rows = torch.arange(h, device=x.device)[:, None] + taps.repeat_interleave(k)[:, None, None]
+        start = torch.stack(torch.broadcast_tensors(columns, rows), 1)
+        # The corners of both maps coincide. Sizes are tensors, which a traced graph does not freeze
+        size, large = (
+            torch.stack([torch.full((), m, dtype=dtype, device=x.device) for m in z.shape[:1:-1]])
+            for z in (x, query)
+        )
+        step = ((size - 1) / (large - 1).clamp(min=1))[:, None, None]
+        return (step * (pairs + start)).reshape(n, 2 * groups * k * k, h, w)
+
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args) -> None:
+        # of five dimensions in the authors' checkpoints, which channels-last could not be asked of
+        name = f'{prefix}relative_position_bias_table'
+        if name in state_dict:
+            table = self.relative_position_bias_table
+            state_dict[name] = state_dict[name].reshape(-1, table.shape[1])
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+    def extra_repr(self) -> str:
+        return f'{super().extra_repr()}, groups={self.groups}, up_kernel={self.up_kernel}'
+
+
+class _LayerNorm(nn.Module):
+    """Over the channels of (N, C, H, W); the authors' name of the layer within."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)

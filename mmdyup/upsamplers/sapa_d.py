@@ -1,0 +1,100 @@
+import torch
+from torch import Tensor, nn
+
+from ..ops import attend
+from ..ops.checks import check_divides, check_positive_int
+from ..ops.tensors import compute_dtype, pixel_shuffle
+from .base import Upsampler, check_guide
+from .init import normal_init
+from .registry import register
+
+
+@register
+class SAPAD(Upsampler):
+    """Similarity-Aware Point Affiliation at dynamic points, SAPA-D (Lu et al., arXiv 2307.08198).
+
+    Every position of the finer feature has some points for each group of channels, which all
+    start at the centre of its cell. There the coarse feature is sampled and weighted by how
+    similar its embedding is to that of the position.
+
+    The published detectors started from ::
+
+        init_cfg=dict(type='Xavier', layer='Conv2d', distribution='uniform')
+
+    Args:
+        in_channels: Channels C of the feature.
+        scale_factor: The upsampling ratio s, 1 or more.
+        guide_channels: Channels Cf of the guide; C where it is None.
+        groups: Groups of channels with points and weights of their own; divides C.
+        points: Points of a position and group, P.
+        embed_channels: Channels in which the two are compared, for each group.
+        backend: Passed to :func:`mmdyup.ops.attend`.
+        init_cfg: mmengine's initialization config, applied after the paper's start.
+
+    Raises:
+        TypeError: A number is not an integer.
+        ValueError: The groups do not divide C, or a number is below 1.
+    """
+
+    guided = True
+    variants = {'sapa_d': {}}
+
+    def __init__(
+        self,
+        in_channels: int,
+        scale_factor: int = 2,
+        guide_channels: int | None = None,
+        groups: int = 4,
+        points: int = 9,
+        embed_channels: int = 32,
+        backend: str = 'auto',
+        init_cfg: dict | list | None = None,
+    ) -> None:
+        super().__init__(in_channels, scale_factor, init_cfg)
+        self.guide_channels = in_channels if guide_channels is None else guide_channels
+        check_positive_int('guide_channels', self.guide_channels)
+        check_divides('groups', groups, in_channels)
+        check_positive_int('points', points)
+        check_positive_int('embed_channels', embed_channels)
+        self.groups = groups
+        self.backend = backend
+        self.q = nn.Conv2d(self.guide_channels, groups * embed_channels, 1)
+        self.k = nn.Conv2d(in_channels, groups * embed_channels, 1)
+        self.offset = nn.Conv2d(in_channels, 2 * groups * points * scale_factor**2, 1)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        for conv in self.children():
+            normal_init(conv, std=0.02)
+
+    def forward(self, x: Tensor, guide: Tensor | None = None) -> Tensor:
+        """Upsamples ``x`` by attention of the guide's positions over points of their own.
+
+        Args:
+            x: (N, C, H, W).
+            guide: The finer feature, (N, Cf, sH, sW).
+
+        Returns:
+            (N, C, sH, sW), in the dtype and memory format of ``x``.
+
+        Raises:
+            ValueError: There is no guide, or it has another shape or device.
+        """
+        check_guide(self, x, guide)
+        positions = self.positions(x)
+        query, key = self.q(guide), self.k(x)
+        return attend(query, key, x, positions, self.groups, self.groups, backend=self.backend)
+
+    def positions(self, x: Tensor) -> Tensor:
+        """The points for :func:`mmdyup.ops.attend`, (N, 2·groups·P, sH, sW), float32 at least."""
+        s = self.scale_factor
+        offsets = pixel_shuffle(self.offset(x), s)
+        dtype = compute_dtype(offsets)
+        columns, rows = (
+            (torch.arange(s * n, device=x.device) // s).to(dtype) for n in x.shape[:1:-1]
+        )
+        centres = torch.stack(torch.meshgrid(columns, rows, indexing='xy'))
+        return (offsets.to(dtype).unflatten(1, (-1, 2)) + centres).flatten(1, 2)
+
+    def extra_repr(self) -> str:
+        return f'{super().extra_repr()}, guide_channels={self.guide_channels}, groups={self.groups}'

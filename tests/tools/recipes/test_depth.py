@@ -1,0 +1,132 @@
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from recipes.checks import check_data
+from recipes.depth import read_depth_folder, use_depth_folder
+from recipes.outcome import draw_depths
+
+pytest.importorskip('mmseg')
+from mmengine.config import Config  # noqa: E402
+from mmengine.hub import get_config  # noqa: E402
+from mmengine.registry import init_default_scope  # noqa: E402
+from mmengine.structures import PixelData  # noqa: E402
+from mmseg.structures import SegDataSample  # noqa: E402
+
+DEPTHS = np.full((12, 16), 1500, np.uint16)
+
+
+def write_pair(root, split, name, depths, suffix='.png'):
+    for kind in ('images', 'depth'):
+        (root / kind / split / name).parent.mkdir(parents=True, exist_ok=True)
+    picture = np.full((*depths.shape[:2], 3), 90, np.uint8)
+    cv2.imwrite(str(root / 'images' / split / f'{name}{suffix}'), picture)
+    cv2.imwrite(str(root / 'depth' / split / f'{name}.png'), depths)
+
+
+@pytest.fixture
+def root(tmp_path):
+    for split, name, suffix in [
+        ('train', 'a', '.png'),
+        ('train', 'b', '.png'),
+        ('val', 'c', '.JPG'),
+    ]:
+        write_pair(tmp_path, split, name, DEPTHS, suffix)
+    return tmp_path
+
+
+def test_a_folder(root):
+    assert read_depth_folder(root) == {'train': '.png', 'val': '.JPG'}
+    write_pair(root, 'test', 'deeper/d', DEPTHS, '.tif')
+    assert read_depth_folder(root)['test'] == '.tif'
+
+
+@pytest.mark.parametrize(
+    'depths, words',
+    [
+        (np.full((12, 16), 150, np.uint8), 'b.png has 8 bits: a depth map is a PNG of 16 bits'),
+        (np.full((12, 16, 3), 9, np.uint8), 'b.png is a colour picture: a depth map has one'),
+        (np.full((16, 12), 9, np.uint16), 'b.png has 12x16 pixels, but its picture'),
+        (np.zeros((12, 16), np.uint16), 'b.png knows no depth: values are millimetres'),
+    ],
+)
+def test_wrong_depth_maps(root, depths, words):
+    cv2.imwrite(str(root / 'depth/train/b.png'), depths)
+    with pytest.raises(ValueError, match=words):
+        read_depth_folder(root)
+
+
+@pytest.mark.parametrize(
+    'lost, words',
+    [
+        ('images/val', 'images/val is missing or holds no pictures: .* their depth maps, PNG'),
+        ('depth/train/a.png', r'1 of the 2 pictures in .*train have no depth map, .*a.png is miss'),
+        ('images/train/a.png', r'depth/train/a.png is the depth map of a picture that is missing'),
+    ],
+)
+def test_missing_files(root, lost, words):
+    (root / lost).rename(root / 'elsewhere')
+    with pytest.raises(FileNotFoundError, match=words):
+        read_depth_folder(root)
+
+
+def test_no_folder():
+    with pytest.raises(FileNotFoundError, match='there is no folder'):
+        use_depth_folder(Config(), 'nowhere')
+
+
+CONFIG = Path(__file__).parents[3] / 'configs/depthformer_swin_t_bilinear.py'
+NYU = 'vpd/vpd_sd_4xb8-25k_nyu-480x480.py'
+
+
+def test_depths_are_those_of_the_files(root):
+    """mmseg's own config of NYU, read through its data set."""
+    from mmseg.registry import DATASETS
+
+    depths = DEPTHS.copy()
+    depths[:3] = 0
+    write_pair(root, 'val', 'c', depths, '.JPG')
+    cfg = get_config(f'mmseg::{NYU}')
+    use_depth_folder(cfg, root)
+    init_default_scope('mmseg')
+    dataset = DATASETS.build(cfg.val_dataloader.dataset)
+    assert len(dataset) == 1
+    depth = dataset[0]['data_samples'].gt_depth_map.data[0]
+    torch.testing.assert_close(depth, torch.from_numpy(depths.astype(np.float32) / 1000))
+    for evaluator in (cfg.val_evaluator, cfg.test_evaluator):
+        assert set(evaluator) <= {'type', '_scope_'} and evaluator.type == 'DepthMetric'
+    check_data(cfg, ('train', 'val', 'test'))
+
+
+def test_the_crop_of_nyu_gives_way(shapes):
+    """To short edges of 480, those that the pictures have when they are tested."""
+    cfg = Config.fromfile(CONFIG)
+    steps = [step['type'] for step in cfg.train_dataloader.dataset.pipeline]
+    use_depth_folder(cfg, shapes)
+    train, test = (cfg[f'{name}_dataloader'].dataset.pipeline for name in ('train', 'test'))
+    assert train[2].type == 'Resize' and train[2].scale == test[1].scale == (2000, 480)
+    assert [step['type'] for step in train] == ['Resize' if s == 'NYUCrop' else s for s in steps]
+
+
+def test_missing_data_names_the_folder():
+    cfg = get_config(f'mmseg::{NYU}')
+    cfg.train_dataloader.dataset.data_root = '/nowhere'
+    with pytest.raises(FileNotFoundError, match='/nowhere/images/train is missing'):
+        check_data(cfg, ('train',))
+
+
+def test_depths_are_drawn_in_the_same_colours():
+    sample = SegDataSample()
+    truth = torch.tensor([[[1.0, 2.0], [3.0, 0.0]]])
+    pred = torch.tensor([[[1.0, 3.0], [9.0, 2.0]]])
+    sample.set_data(dict(gt_depth_map=PixelData(data=truth), pred_depth_map=PixelData(data=pred)))
+    left, right = draw_depths(sample)
+    assert left.dtype == right.dtype == np.uint8 and left.shape == right.shape == (2, 2, 3)
+    assert (left[1, 1] == 0).all() and (right[1, 1] == left[0, 1]).all()
+    assert (right[0, 0] == left[0, 0]).all()
+    assert (right[0, 1] == left[1, 0]).all() and (right[1, 0] == left[1, 0]).all()
+    brightness = left.sum(-1, dtype=int)
+    assert brightness[0, 0] > brightness[0, 1] > brightness[1, 0] > 0
