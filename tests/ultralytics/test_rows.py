@@ -88,10 +88,9 @@ def test_the_readers_row():
 @pytest.mark.parametrize('name', list(mmdyup.upsamplers.registry.UPSAMPLERS))
 def test_every_upsampler_is_a_row(name):
     guided = mmdyup.upsamplers.registry.UPSAMPLERS[name].guided
-    options = [dict(gate=False)] * (name == 'FADE')
-    # row 0 has 64 · 0.5 channels, so that SAPA can normalize them
-    yaml = tiny([[-1, 0] if guided else -1, 1, name, [2, *options]])
-    yaml['backbone'][0][3][0], yaml['backbone'][1][3][0] = 64, 128
+    yaml = tiny([[-1, 0] if guided else -1, 1, name, [2]])
+    for row in yaml['backbone']:
+        row[3][0] = 128  # 64 channels, which every one of them can take
     model, save = tasks.parse_model(yaml, ch=3, verbose=False)
     y = run(model, torch.rand(1, 3, 64, 64))
     assert y.shape == (1, 64, 32, 32)
