@@ -37,7 +37,7 @@ class FreqFusion(GuidedReassembly):
             override=[dict(type='Normal', name='content_encoder', std=0.001),
                       dict(type='Normal', name='content_encoder2', std=0.001)])
 
-    States of the authors' module load.
+    States of the authors' module load. An ONNX graph of it takes the size that it was made with.
 
     Args:
         in_channels: Channels C of the feature.

@@ -93,7 +93,7 @@ class SAPAD(Upsampler):
         columns, rows = (
             (torch.arange(s * n, device=x.device) // s).to(dtype) for n in x.shape[:1:-1]
         )
-        centres = torch.stack(torch.meshgrid(columns, rows, indexing='xy'))
+        centres = torch.stack((columns + 0 * rows[:, None], rows[:, None] + 0 * columns))
         return (offsets.to(dtype).unflatten(1, (-1, 2)) + centres).flatten(1, 2)
 
     def extra_repr(self) -> str:

@@ -102,7 +102,7 @@ def test_the_same_without_mmengine(state, tmp_path):
     assert init_cfg.startswith('init_cfg needs mmengine') and reason in init_cfg
     assert 'pip install mmengine' in init_cfg
     assert "type='CARAFE' has the same weights and needs no mmcv" in carafe
-    assert 'must be one of CARAFE, DLU, DySample, FADE, FRFU, LDAAQU, SAPA, ' in unknown
+    assert 'must be one of A2U, CARAFE, DLU, DySample, FADE, FRFU, FreqFusion, ' in unknown
 
     ours = torch.load(tmp_path / 'without.pt', weights_only=False)
     for name, (_, x, guide, _, _, upsampler, result) in theirs.items():

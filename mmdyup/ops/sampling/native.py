@@ -106,4 +106,5 @@ def _cell_centres(x: Tensor, scale_factor: int, dtype: torch.dtype) -> Tensor:
         (torch.arange(n * scale_factor, device=x.device) // scale_factor).to(dtype)
         for n in x.shape[:-3:-1]
     )
-    return torch.stack(torch.meshgrid(columns, rows, indexing='xy')) + 0.5
+    # not meshgrid, which the exporter of PyTorch 2.1 cannot write
+    return torch.stack((columns + 0 * rows[:, None], rows[:, None] + 0 * columns)) + 0.5
