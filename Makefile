@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv$(if $(filter-out openmmlab,$(STACK)),-$(STACK))
 RUN := $(VENV)/bin/python
 
-.PHONY: setup demo test quick lint wheel clean
+.PHONY: setup demo test test-ultralytics quick lint wheel clean
 
 setup:
 	@$(PYTHON) tools/install.py --stack $(STACK) --venv $(VENV)
@@ -15,6 +15,10 @@ demo: setup
 
 test: lint
 	$(RUN) -m pytest
+
+# The tests in Ultralytics again, with other versions of it: docs/yolo.md
+test-ultralytics: setup
+	$(RUN) tools/test_ultralytics.py
 
 # For everyday work: what takes long is left out.
 quick: setup

@@ -1,11 +1,13 @@
-"""Dynamic upsampling for MMDetection and MMSegmentation.
+"""Dynamic upsampling for MMDetection, MMSegmentation and Ultralytics.
 
 Importing registers everything whose framework is installed: the upsamplers in mmengine's
-registry, the necks and heads in mmdet's and mmseg's. PyTorch alone will do.
+registry, the necks and heads in mmdet's and mmseg's, the rows of models in Ultralytics'. PyTorch
+alone will do.
 """
 
 from . import blocks, ops, pyramid
 from .stack import register_all
+from .ultralytics import install as _install
 from .upsamplers import (
     A2U,
     CARAFE,
@@ -50,3 +52,4 @@ __all__ = [
 ]
 
 register_all()
+_install()

@@ -77,3 +77,10 @@ def test_published_upsamplers():
 def test_a_list_is_the_callers_own():
     mmdyup.list_upsamplers()['dysample_plus']['dyscope'] = False
     assert mmdyup.list_upsamplers()['dysample_plus'] == dict(type='DySample', dyscope=True)
+
+
+def test_names_for_ultralytics():
+    from mmdyup import ultralytics
+
+    assert ultralytics.__all__ == ['disable', 'enable', 'register', 'upsampled']
+    assert all(callable(getattr(ultralytics, name)) for name in ultralytics.__all__)

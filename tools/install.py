@@ -80,7 +80,7 @@ exec {compiler} "$@"
 PARTS = {'bin', 'etc', 'include', 'lib', 'lib64', 'share', 'tmp', 'cuda-links'}
 PARTS |= {'mmdyup-setup.log', 'mmdyup-setup.json'}
 # Files in requirements/ that every stack installs in the end.
-OTHERS = ('runtime.txt', 'tests.txt', 'lint.txt')
+OTHERS = ('runtime.txt', 'ultralytics.txt', 'tests.txt', 'lint.txt')
 # GB, as measured and a little over: PyTorch installed, its downloads, everything else with builds.
 TORCH_GB, DOWNLOADS_GB, REST_GB = 5.0, 2.0, 1.5
 

@@ -40,7 +40,7 @@ imported = [name for name in ('mmengine', 'mmcv', 'mmdet', 'mmseg') if sys.modul
 result = dict(
     told=told, where=where, parts=parts, shape=list(merged[0].shape), imported=imported,
     det=failure('mmdyup.det'), seg=failure('mmdyup.seg'), evaluation=failure('mmdyup.evaluation'),
-    mended=any(getattr(finder, '__module__', '').startswith('mmdyup') for finder in sys.meta_path),
+    mended='mmdyup.stack.panoptic' in map(lambda f: getattr(f, '__module__', ''), sys.meta_path),
 )
 """
     + PRINT

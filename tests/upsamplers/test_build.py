@@ -98,7 +98,7 @@ class Raises(Upsampler):
 def test_arguments_are_those_of_the_constructors():
     assert accepted_arguments(DySample) == {
         *('style', 'groups', 'dyscope', 'learnable_scope', 'content_encoder', 'gate'),
-        *('backend', 'init_cfg'),
+        *('scope_bias', 'backend', 'init_cfg'),
     }
     assert accepted_arguments(Wrapped) == accepted_arguments(DySample) | {'strength'}
     assert accepted_arguments(Raises) == set()

@@ -107,6 +107,28 @@ def test_content_encoder_changes_the_offsets_alone():
     )
 
 
+def test_all_options_together_by_the_formula():
+    upsampler = DySample(
+        16, 2, groups=2, learnable_scope=True, content_encoder=True, gate=True
+    ).double()
+    for parameter in upsampler.parameters():
+        torch.nn.init.normal_(parameter, std=0.5)
+    x = torch.randn(1, 16, 4, 5, dtype=torch.float64)
+    p = dict(upsampler.named_parameters())
+
+    def layer(z, name, padding=0):
+        return F.conv2d(z, p[f'{name}.weight'], p[f'{name}.bias'], padding=padding)
+
+    encoded = layer(layer(x, 'content_encoder.0').relu(), 'content_encoder.2', 1)
+    alpha = 0.5 / (1 + (-p['scope_logit']).exp())
+    offsets = alpha * layer(encoded, 'offset') + bilinear_start(2, 2)
+    torch.testing.assert_close(upsampler.offsets(x), offsets)
+    dynamic = point_sample(x, offsets, 2, 2, backend='reference')
+    gate = layer(layer(x, 'gate.0').relu(), 'gate.2').sigmoid()
+    bilinear, gate = (F.interpolate(z, scale_factor=2, mode='bilinear') for z in (x, gate))
+    torch.testing.assert_close(upsampler(x), bilinear + gate * (dynamic - bilinear))
+
+
 def test_names_in_checkpoints():
     state = DySample(64, dyscope=True).state_dict()
     assert {name: tuple(value.shape) for name, value in state.items()} == {

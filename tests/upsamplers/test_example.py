@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 EXAMPLE = Path(__file__).with_name('example.py')
 
@@ -18,4 +19,6 @@ def test_the_example_passes():
     )
     assert answer.returncode == 0, answer.stdout
     passed = re.search(r'(\d+) passed', answer.stdout)
-    assert int(passed[1]) > 30 and 'skipped' not in answer.stdout
+    assert int(passed[1]) > 30
+    # an old PyTorch lacks what the others need
+    assert 'skipped' not in answer.stdout or not hasattr(getattr(torch, 'export', 0), 'Dim')

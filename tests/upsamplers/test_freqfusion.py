@@ -7,6 +7,7 @@ from torch.autograd import gradcheck
 from mmdyup import FreqFusion
 from mmdyup.ops import carafe
 from mmdyup.ops.reference import _bilinear
+from mmdyup.testing import HALVES
 from mmdyup.upsamplers.dysample import bilinear_start
 
 
@@ -202,12 +203,14 @@ def test_each_level_keeps_its_dtype_and_memory_format():
         assert sharp.is_contiguous(memory_format=torch.channels_last) == last
 
 
-def test_a_wide_map_in_half_precision_is_the_float32_result_rounded():
-    upsampler = FreqFusion(32).bfloat16()
-    x, f = (z.bfloat16() for z in maps(h=1, w=1024, n=1))
-    expected = upsampler.float().fuse(x.float(), f.float())
-    for ours, other in zip(upsampler.bfloat16().fuse(x, f), expected, strict=True):
-        torch.testing.assert_close(ours.float(), other, rtol=2**-6, atol=2**-6)
+@pytest.mark.parametrize('dtype', HALVES, ids=str)
+def test_a_wide_map_in_half_precision_is_the_float32_result_rounded(dtype):
+    upsampler = FreqFusion(32).to(dtype)
+    x, f = (z.to(dtype) for z in maps(h=1, w=1024, n=1))
+    rounded = upsampler.fuse(x, f)
+    eps = 8 * torch.finfo(dtype).eps
+    for ours, expected in zip(rounded, upsampler.float().fuse(x.float(), f.float()), strict=True):
+        torch.testing.assert_close(ours.float(), expected, rtol=eps, atol=eps)
 
 
 def test_a_state_of_the_authors_loads():

@@ -8,6 +8,9 @@
 namespace mmdyup {
 namespace {
 
+// How many columns ahead of the work the processor fetches what lies side by side.
+constexpr int64_t AHEAD = 4;
+
 template <class T> Columns<T> table_of(const Attention& size, T* tables, int64_t unit) {
   const int64_t step = whole_vectors<T>(std::min(size.block, size.channels_of_group()));
   return {tables + unit * (size.pixels() + 1) * step, step};
@@ -113,6 +116,18 @@ template <class Work> inline void each_tile(const Attention& size, Work work) {
     work(begin, std::min(TILE, size.line() - begin));
 }
 
+// work(column) for the columns of a tile. Meanwhile the processor fetches what comes next of a row of
+// y, beyond the line's end too: there the next one begins.
+template <class Y, class Work>
+inline void each_column(const Row<Y>& y, int64_t begin, int64_t count, int64_t channels,
+                        Work work) {
+  for (int64_t n = 0; n < count; ++n) {
+    if (y.is_columns()) fetch(y.columns(begin + n + AHEAD).at, channels);
+    else y.fetch_share(begin + count, count, channels, n, count);
+    work(n);
+  }
+}
+
 // Columns of a row: in place where they lie side by side, else in `room`.
 template <class T>
 Columns<const T> read_columns(const Row<const T>& row, int64_t begin, int64_t count,
@@ -188,7 +203,7 @@ void collect(const Attention& size, const T* x, const T* weights, const T* posit
         const Row<T> row = row_of_y(size, y, image, block, line);
         const bool in_place = row.is_vectors(block.channels);
         const Columns<T> out = in_place ? row.columns(begin) : tile_of_y.columns();
-        for (int64_t n = 0; n < count; ++n) {
+        each_column(row, begin, count, block.channels, [&](int64_t n) {
           for (int64_t point = 0; point < size.points; ++point)
             for (int64_t corner = 0; corner < 4; ++corner) {
               pixels[4 * point + corner] = table.from(points.pixel(point, corner)[n]).at;
@@ -197,7 +212,7 @@ void collect(const Attention& size, const T* x, const T* weights, const T* posit
             }
           collect_column<T>(pixels.get(), factors.get(), count_of_pixels, channels,
                             out.from(n).at);
-        }
+        });
         if (!in_place) row.write(begin, count, block.channels, out);
       });
   });
@@ -263,10 +278,11 @@ void compare(const Attention& size, const T* y, const T* x, const T* positions, 
           if (block.number == 0)
             points.find(row_of_positions(size, positions, image, block.group, line), begin,
                         int32_t(count));
-          const Columns<const T> in = read_vectors(row_of_y(size, y, image, block, line), begin,
-                                                   count, block.channels, tile_of_y);
+          const Row<const T> row = row_of_y(size, y, image, block, line);
+          const Columns<const T> in =
+              read_vectors(row, begin, count, block.channels, tile_of_y);
           const int64_t channels = whole_vectors<T>(block.channels);
-          for (int64_t n = 0; n < count; ++n)
+          each_column(row, begin, count, block.channels, [&](int64_t n) {
             for (int64_t point = 0; point < size.points; ++point) {
               const T* pixels[4];
               T products[4];
@@ -276,6 +292,7 @@ void compare(const Attention& size, const T* y, const T* x, const T* positions, 
               for (int64_t corner = 0; corner < 4; ++corner)
                 sums.from(n).at[point] += products[corner] * points.weight(point, corner)[n];
             }
+          });
         }
         row_of_weights(size, logits, image, head, line).write(begin, count, size.points, sums);
       });
@@ -311,9 +328,9 @@ void collect_backward(const Attention& size, const T* x, const T* weights, const
         const Columns<const T> shares =
             read_columns(row_of_weights(size, weights, image, head, line), begin, count,
                          size.points, tile_of_weights);
-        const Columns<const T> in = read_vectors(row_of_y(size, y, image, block, line), begin,
-                                                 count, block.channels, tile_of_y);
-        for (int64_t n = 0; n < count; ++n)
+        const Row<const T> row = row_of_y(size, y, image, block, line);
+        const Columns<const T> in = read_vectors(row, begin, count, block.channels, tile_of_y);
+        each_column(row, begin, count, block.channels, [&](int64_t n) {
           for (int64_t point = 0; point < size.points; ++point) {
             const T* pixels[4];
             T *grads[4], factors[4], sums[4];
@@ -336,6 +353,7 @@ void collect_backward(const Attention& size, const T* x, const T* weights, const
             of_position[1] =
                 share * ((1 - right) * (sums[2] - sums[0]) + right * (sums[3] - sums[1]));
           }
+        });
         row_of_weights(size, share_of_weights, image, head, line)
             .write(begin, count, size.points, to_weights.columns());
         row_of_positions(size, share_of_positions, image, block.group, line)
