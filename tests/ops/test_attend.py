@@ -174,6 +174,7 @@ class Attention(torch.nn.Module):
         return run(maps, 4, 2)
 
 
+@pytest.mark.slow
 def test_a_compiled_graph_holds_the_operators_an_exported_one_does_not():
     maps = [z.detach() for z in inputs(2, 8, 12, 3, 4, 2, 4, 2, 3)]
     graphs = []
@@ -190,6 +191,7 @@ def test_a_compiled_graph_holds_the_operators_an_exported_one_does_not():
     ] == [True, False, False]
 
 
+@pytest.mark.slow
 def test_the_operators_are_registered_as_pytorch_asks(memory_format, way):
     query, key, value, positions, weights = (
         z.to(memory_format=memory_format).detach().requires_grad_() for z in inputs(*CASES[0])
