@@ -9,6 +9,7 @@ with the pictures that they name in DIR/images. OUT/data.yaml is what Ultralytic
 
 import argparse
 import json
+import sys
 from collections import defaultdict
 from pathlib import Path
 
@@ -19,7 +20,7 @@ def convert(source: Path, out: Path) -> Path:
     """Converts a folder and returns the path of its yaml.
 
     Raises:
-        ValueError: The classes of two splits differ.
+        ValueError: The classes of two splits differ, or two pictures of a split have one name.
         OSError: A file is missing.
     """
     names, lines = None, [f'path: {out.resolve()}']
@@ -42,7 +43,7 @@ def convert(source: Path, out: Path) -> Path:
 
 def convert_split(content: dict, categories: list, images: Path, out: Path, split: str) -> None:
     classes = {category['id']: k for k, category in enumerate(categories)}
-    boxes = defaultdict(list)
+    boxes, stems = defaultdict(list), set()
     for annotation in content['annotations']:
         if not annotation.get('iscrowd'):
             boxes[annotation['image_id']].append(annotation)
@@ -50,6 +51,12 @@ def convert_split(content: dict, categories: list, images: Path, out: Path, spli
         (out / kind / split).mkdir(parents=True, exist_ok=True)
     for image in content['images']:
         picture = images / image['file_name']
+        if picture.stem in stems:
+            raise ValueError(
+                f'{images} holds two pictures of {split} that are called {picture.stem}, whose '
+                'labels would be one file: rename one of them.'
+            )
+        stems.add(picture.stem)
         link = out / 'images' / split / picture.name
         link.unlink(missing_ok=True)
         link.symlink_to(picture.resolve(strict=True))
@@ -70,4 +77,7 @@ if __name__ == '__main__':
     parser.add_argument('source', type=Path, metavar='DIR')
     parser.add_argument('out', type=Path, metavar='OUT')
     args = parser.parse_args()
-    print(convert(args.source, args.out))
+    try:
+        print(convert(args.source, args.out))
+    except (OSError, ValueError) as error:
+        sys.exit(f'error: {error}')

@@ -43,6 +43,16 @@ def empty_upsampled(x: Tensor, scale_factor: int) -> Tensor:
     )
 
 
+def cell_centres(x: Tensor, scale_factor: int, dtype: torch.dtype) -> Tensor:
+    """(2, sH, sW): the column and the row in ``x`` of every output position's cell."""
+    columns, rows = (
+        (torch.arange(n * scale_factor, device=x.device) // scale_factor).to(dtype)
+        for n in x.shape[:-3:-1]
+    )
+    # not meshgrid, which the exporter of PyTorch 2.1 cannot write
+    return torch.stack((columns + 0 * rows[:, None], rows[:, None] + 0 * columns))
+
+
 def split_cells(large: Tensor, scale_factor: int) -> Tensor:
     """(N, C, sH, sW) to (N, C, H, s, W, s), a view; [:, :, h, i, w, j] is place (i, j) of a cell.
 

@@ -152,6 +152,11 @@ def unknown_argument(cls: type[Upsampler], name: str) -> str:
     return f'{cls.__name__} takes no argument {name!r}; it takes {own}'
 
 
+def backend_beside(backend: str) -> str:
+    """What runs other operators where ``backend`` runs the reassembly, all that mmcv has."""
+    return 'auto' if backend == 'mmcv' else backend
+
+
 def check_guide(upsampler: Upsampler, x: Tensor, guide: Tensor | None) -> None:
     """Raises where ``guide`` is not the finer feature that a guided upsampler takes."""
     check_map('x', x)

@@ -5,13 +5,13 @@ from torch import Tensor, nn
 from ..ops import carafe, neighborhood_scores, point_sample
 from ..ops.checks import check_divides, check_odd, check_positive_int
 from ..ops.tensors import compute_dtype, pixel_shuffle
+from .base import check_guide
 from .init import constant_init, normal_init, xavier_init
 from .reassembly import GuidedReassembly
 from .registry import register
 
 # of a 5×5 window, numbered row by row, the 3×3 pixels at dilation 2 without the centre
 _WINDOW = 5
-_CENTRE = 12
 _NEIGHBOURS = (0, 2, 4, 10, 14, 20, 22, 24)
 # the least square of a length, as in PyTorch's cosine similarity
 _EPS = 1e-16
@@ -37,7 +37,7 @@ class FreqFusion(GuidedReassembly):
             override=[dict(type='Normal', name='content_encoder', std=0.001),
                       dict(type='Normal', name='content_encoder2', std=0.001)])
 
-    States of the authors' module load. An ONNX graph of it takes the size that it was made with.
+    States of the authors' module load.
 
     Args:
         in_channels: Channels C of the feature.
@@ -112,7 +112,7 @@ class FreqFusion(GuidedReassembly):
 
     def forward(self, x: Tensor, guide: Tensor | None = None) -> Tensor:
         """The upsampled feature alone, (N, C, sH, sW); see :meth:`fuse`."""
-        self._check_guide(x, guide)
+        check_guide(self, x, guide)
         lowpass, *_, coarse, fine = self._filter(x, guide)
         return self._resampled(x, lowpass, coarse, fine)
 
@@ -130,7 +130,7 @@ class FreqFusion(GuidedReassembly):
         Raises:
             ValueError: There is no guide, or it has another shape or device.
         """
-        self._check_guide(x, guide)
+        check_guide(self, x, guide)
         lowpass, high, of_coarse, coarse, fine = self._filter(x, guide)
         highpass = (high + self._upsampled(of_coarse, lowpass)).softmax(1)
         y = self._resampled(x, lowpass, coarse, fine)
@@ -271,6 +271,7 @@ def _similarities(z: Tensor, backend: str) -> Tensor:
     """Cosines: products of neighbours over those of their lengths, which outside are 0 as well."""
     z_ = z.to(compute_dtype(z))
     products = neighborhood_scores(z_, z_, _WINDOW, 1, backend)
-    lengths = products[:, _CENTRE : _CENTRE + 1].clamp(min=_EPS).sqrt()
+    # not the products' centre, in whose place an ONNX graph would freeze the size
+    lengths = z_.square().sum(1, keepdim=True).clamp(min=_EPS).sqrt()
     of_lengths = neighborhood_scores(lengths, lengths, _WINDOW, 1, backend).clamp(min=_EPS)
     return (products[:, _NEIGHBOURS] / of_lengths[:, _NEIGHBOURS]).to(z.dtype)

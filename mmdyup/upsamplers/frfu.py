@@ -3,7 +3,7 @@ from torch import Tensor, nn
 from ..ops import carafe, point_sample
 from ..ops.checks import check_divides, check_map, check_odd
 from ..ops.tensors import compute_dtype
-from .base import Upsampler
+from .base import Upsampler, backend_beside
 from .dysample import bilinear_start
 from .init import constant_init, normal_init
 from .registry import register
@@ -83,16 +83,10 @@ class FRFU(Upsampler):
         places = offsets.unflatten(1, (self.groups, s * s, 2))
         offsets = places.permute(0, 3, 1, 2, 4, 5).flatten(1, 3)
         # an offset of 1 is a pixel of the result
-        samples = point_sample(
-            x, offsets, s, self.groups, self.backend_of_samples, scale=1 / s, start=self.start
-        )
+        backend = backend_beside(self.backend)
+        samples = point_sample(x, offsets, s, self.groups, backend, scale=1 / s, start=self.start)
         kernels = _masked(self.sample_kernel(samples), self.kernel_mask(samples))
         return carafe(samples, kernels, 1, 1, self.backend, softmax=True)
-
-    @property
-    def backend_of_samples(self) -> str:
-        """What samples: mmcv has an operator for the reassembly alone."""
-        return 'auto' if self.backend == 'mmcv' else self.backend
 
     def extra_repr(self) -> str:
         return f'{super().extra_repr()}, groups={self.groups}'

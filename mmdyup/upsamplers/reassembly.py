@@ -3,7 +3,7 @@ from torch import Tensor, nn
 from ..ops import carafe
 from ..ops.checks import check_divides, check_map, check_odd, check_positive_int
 from ..ops.tensors import softmax_kernels
-from .base import Upsampler, check_guide
+from .base import Upsampler, backend_beside, check_guide
 
 
 class ReassemblyUpsampler(Upsampler):
@@ -56,8 +56,8 @@ class ReassemblyUpsampler(Upsampler):
 
     @property
     def backend_of_kernels(self) -> str:
-        """What makes the kernels: mmcv has an operator for the reassembly alone."""
-        return 'auto' if self.backend == 'mmcv' else self.backend
+        """What makes the kernels."""
+        return backend_beside(self.backend)
 
     def extra_repr(self) -> str:
         return f'{super().extra_repr()}, up_kernel={self.up_kernel}, up_group={self.up_group}'
@@ -172,11 +172,8 @@ class GuidedReassembly(ReassemblyUpsampler):
         Raises:
             ValueError: There is no guide, or it has another shape or device.
         """
-        self._check_guide(x, guide)
-        return self.reassemble(x, guide)
-
-    def _check_guide(self, x: Tensor, guide: Tensor | None) -> None:
         check_guide(self, x, guide)
+        return self.reassemble(x, guide)
 
     def extra_repr(self) -> str:
         return f'{super().extra_repr()}, guide_channels={self.guide_channels}'

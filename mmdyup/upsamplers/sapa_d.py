@@ -1,9 +1,8 @@
-import torch
 from torch import Tensor, nn
 
 from ..ops import attend
 from ..ops.checks import check_divides, check_positive_int
-from ..ops.tensors import compute_dtype, pixel_shuffle
+from ..ops.tensors import cell_centres, compute_dtype, pixel_shuffle
 from .base import Upsampler, check_guide
 from .init import normal_init
 from .registry import register
@@ -90,10 +89,7 @@ class SAPAD(Upsampler):
         s = self.scale_factor
         offsets = pixel_shuffle(self.offset(x), s)
         dtype = compute_dtype(offsets)
-        columns, rows = (
-            (torch.arange(s * n, device=x.device) // s).to(dtype) for n in x.shape[:1:-1]
-        )
-        centres = torch.stack((columns + 0 * rows[:, None], rows[:, None] + 0 * columns))
+        centres = cell_centres(x, s, dtype)
         return (offsets.to(dtype).unflatten(1, (-1, 2)) + centres).flatten(1, 2)
 
     def extra_repr(self) -> str:

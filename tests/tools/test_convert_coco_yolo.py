@@ -49,3 +49,14 @@ def test_other_classes_in_a_split(folder, tmp_path):
     (folder / 'val.json').write_text(json.dumps(content))
     with pytest.raises(ValueError, match='has other classes than the splits before it'):
         convert(folder, tmp_path / 'out')
+
+
+def test_two_pictures_of_one_name(folder, tmp_path):
+    """In two folders, or of two kinds: their labels would be one file."""
+    content = json.loads((folder / 'val.json').read_text())
+    (folder / 'images' / 'other').mkdir()
+    (folder / 'images' / 'other' / 'val.png').write_bytes(b'another')
+    content['images'].append(dict(id=6, file_name='other/val.png', width=9, height=9))
+    (folder / 'val.json').write_text(json.dumps(content))
+    with pytest.raises(ValueError, match='two pictures of val that are called val, .* rename one'):
+        convert(folder, tmp_path / 'out')

@@ -30,6 +30,7 @@ CONFIGS = [
     dict(type='SAPAI'),
     dict(type='FRFU'),
     dict(type='LDAAQU'),
+    dict(type='FreqFusion'),
     dict(type='IndexNet'),
 ]
 # the newer exporter takes its time
@@ -79,7 +80,7 @@ LEVELS = ['nearest', 'FADE', 'SAPA']
 
 @pytest.mark.parametrize(
     'type, dynamo',
-    [*((type, False) for type in LEVELS), *(NEWER(type, True) for type in LEVELS)],
+    [*((type, False) for type in (*LEVELS, 'FreqFusion')), *(NEWER(type, True) for type in LEVELS)],
 )
 def test_levels_of_any_picture(type, dynamo, pyramid, tmp_path):
     pictures = [(torch.randn(1, 3, *size),) for size in [(21, 22), (20, 24), (32, 31)]]

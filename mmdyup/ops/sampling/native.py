@@ -5,7 +5,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..backends import returns_results
-from ..tensors import compute_dtype, join_cells, memory_format_of, without_autocast
+from ..tensors import (
+    cell_centres,
+    compute_dtype,
+    join_cells,
+    memory_format_of,
+    without_autocast,
+)
 
 _BILINEAR, _BORDER = 0, 1
 
@@ -53,7 +59,7 @@ def sample_plainly(x: Tensor, offsets: Tensor, start: Tensor | None, scale: floa
     # sizes are tensors, which a traced graph does not freeze
     size = [torch.full((), length, dtype=dtype, device=x.device) for length in (w, h)]
     step = (2 / torch.stack(size))[:, None, None]
-    grid = torch.addcmul(_cell_centres(x, s, dtype) * step - 1, offsets, step, value=scale)
+    grid = torch.addcmul((cell_centres(x, s, dtype) + 0.5) * step - 1, offsets, step, value=scale)
     y = F.grid_sample(
         x.to(dtype).reshape(n * groups, c // groups, h, w),
         grid.movedim(1, -1),
@@ -98,13 +104,3 @@ def _pixel(offsets: Tensor) -> tuple[float, float]:
     """A pixel's width and height in grid_sample's coordinates, −1 to 1 over the map."""
     h, w = offsets.shape[-2:]
     return 2 / w, 2 / h
-
-
-def _cell_centres(x: Tensor, scale_factor: int, dtype: torch.dtype) -> Tensor:
-    """(2, sH, sW): the x and the y of every output position's cell, in pixels from the corner."""
-    columns, rows = (
-        (torch.arange(n * scale_factor, device=x.device) // scale_factor).to(dtype)
-        for n in x.shape[:-3:-1]
-    )
-    # not meshgrid, which the exporter of PyTorch 2.1 cannot write
-    return torch.stack((columns + 0 * rows[:, None], rows[:, None] + 0 * columns)) + 0.5
