@@ -22,6 +22,7 @@ import torch  # noqa: E402
 # Ultralytics sets variables of the whole process, and how numbers are printed; the tests of other
 # folders, which run in it too, must not see that.
 _KEPT = dict(os.environ), np.get_printoptions()
+_THREADS = torch.get_num_threads()
 with contextlib.suppress(ImportError):
     import ultralytics.utils  # noqa: F401
 os.environ.clear()
@@ -41,6 +42,14 @@ def own_folder(tmp_path, monkeypatch):
     """What a test writes where the user stands lies in a folder of its own."""
     monkeypatch.chdir(tmp_path)
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def threads_of_other_tests():
+    """Training, on a CPU, leaves the whole process fewer of them, and sums in another order."""
+    yield
+    torch.set_num_threads(_THREADS)
+    torch.use_deterministic_algorithms(False)
 
 
 @pytest.fixture(scope='session')
