@@ -174,6 +174,8 @@ def test_the_rate_falls_to_its_end_over_any_number_of_steps(tmp_path):
 
 @pytest.mark.parametrize('steps', [1, 2, 3])
 def test_the_shortest_schedules_can_be_built(steps):
+    from mmengine.registry import PARAM_SCHEDULERS
+
     cfg = get_config('mmdet::retinanet/retinanet_r50_fpn_1x_coco.py')
     shrink(cfg)
     cfg.train_cfg.max_iters = steps
