@@ -5,12 +5,13 @@ from preamble import one_sentence  # isort: skip  (before all else)
 import sys
 from pathlib import Path
 
+from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
 from recipes.checks import check_checkpoint, check_data, check_fits
 from recipes.cli import load_config, make_parser
 from recipes.config import evaluators
-from recipes.outcome import save_pictures
+from recipes.outcome import DrawableHook, predict_alone, save_pictures
 
 
 def parse_args(argv):
@@ -25,7 +26,8 @@ def prepare(args):
         raise ValueError(f'--out {args.out}: give a name that ends in .pkl, for it is a pickle.')
     cfg = load_config(args)
     check_checkpoint(args.checkpoint)
-    check_data(cfg, ('test',))
+    if not check_data(cfg, ('test',), not args.no_check).labelled:
+        predict_alone(cfg, Path(cfg.work_dir))
     cfg.load_from = args.checkpoint
     cfg.resume = False
     if args.out:
@@ -42,11 +44,15 @@ def main(argv=None):
     with one_sentence():
         cfg = prepare(args)
     runner = Runner.from_cfg(cfg)
+    runner.register_hook(DrawableHook())
     try:
         check_fits(runner.model, args.checkpoint)
     except ValueError as error:
         sys.exit(str(error))
     runner.test()
+    if is_main_process():
+        for path in sorted(Path(cfg.work_dir).glob('predictions*.json')):
+            print(f'Predictions: {path}', flush=True)
 
 
 if __name__ == '__main__':

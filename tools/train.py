@@ -44,7 +44,7 @@ def prepare(args):
         cfg.load_from = None if args.resume == 'auto' else args.resume
     if cfg.get('load_from'):
         check_checkpoint(cfg.load_from)
-    check_data(cfg, ('train', 'val'))
+    check_data(cfg, ('train', 'val'), not args.no_check)
     check_weights(cfg)
     return cfg
 

@@ -10,7 +10,8 @@ from mmengine.config import Config, DictAction
 from shapes import generate_shapes
 
 from .checks import check_upsamplers
-from .config import depth_map_datasets, train_from_scratch
+from .config import map_datasets, train_from_scratch
+from .data.maps import DEPTHS
 from .depth import use_depth_folder
 from .folder import use_folder
 from .semantic import use_semantic_folder
@@ -44,6 +45,11 @@ def make_parser(description: str) -> argparse.ArgumentParser:
         action='store_true',
         help='the built-in data set, made in '
         'data/shapes on first use; implies --from-scratch --tiny',
+    )
+    parser.add_argument(
+        '--no-check',
+        action='store_true',
+        help='read no pictures and no label maps before the run, annotation files alone',
     )
     parser.add_argument('--from-scratch', action='store_true', help='no pretrained weights')
     parser.add_argument(
@@ -95,7 +101,7 @@ def load_config(args: argparse.Namespace) -> Config:
     if args.shapes or args.data:
         use = use_folder
         if segmentation:
-            depth = depth_map_datasets(cfg.get('train_dataloader'))
+            depth = map_datasets(cfg.get('train_dataloader'), DEPTHS.key)
             use = use_depth_folder if depth else use_semantic_folder
         use(cfg, _shapes(args.launcher) if args.shapes else args.data)
     if args.shapes or args.from_scratch:
