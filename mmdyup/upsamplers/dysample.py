@@ -8,6 +8,7 @@ from ..ops.checks import check_divides, check_map
 from ..ops.tensors import compute_dtype, pixel_shuffle, pixel_unshuffle
 from .base import Upsampler
 from .init import constant_init, normal_init, xavier_init
+from .pointwise import Pointwise
 from .registry import register
 
 
@@ -92,8 +93,8 @@ class DySample(Upsampler):
         if style == 'pl':
             check_divides('scale_factor²', scale_factor**2, in_channels)
             offset_in, offset_out = in_channels // scale_factor**2, 2 * groups
-        self.offset = nn.Conv2d(offset_in, offset_out, 1)
-        self.scope = nn.Conv2d(offset_in, offset_out, 1, bias=scope_bias) if dyscope else None
+        self.offset = Pointwise(offset_in, offset_out)
+        self.scope = Pointwise(offset_in, offset_out, scope_bias) if dyscope else None
         self.scope_logit = nn.Parameter(torch.zeros(())) if learnable_scope else None
         self.content_encoder = self._content_encoder() if content_encoder else None
         self.gate = self._gate() if gate else None
@@ -103,7 +104,7 @@ class DySample(Upsampler):
     def _content_encoder(self) -> nn.Module:
         hidden = max(self.in_channels // 2, 16)
         return nn.Sequential(
-            nn.Conv2d(self.in_channels, hidden, 1),
+            Pointwise(self.in_channels, hidden),
             nn.ReLU(inplace=True),
             nn.Conv2d(hidden, self.in_channels, 3, padding=1),
         )
@@ -111,9 +112,9 @@ class DySample(Upsampler):
     def _gate(self) -> nn.Module:
         hidden = max(self.in_channels // 4, 8)
         return nn.Sequential(
-            nn.Conv2d(self.in_channels, hidden, 1),
+            Pointwise(self.in_channels, hidden),
             nn.ReLU(inplace=True),
-            nn.Conv2d(hidden, 1, 1),
+            Pointwise(hidden, 1),
             nn.Sigmoid(),
         )
 

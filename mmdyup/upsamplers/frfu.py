@@ -1,4 +1,4 @@
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..ops import carafe, point_sample
 from ..ops.checks import check_divides, check_map, check_odd
@@ -6,6 +6,7 @@ from ..ops.tensors import compute_dtype
 from .base import Upsampler, backend_beside
 from .dysample import bilinear_start
 from .init import constant_init, normal_init
+from .pointwise import Pointwise
 from .registry import register
 
 
@@ -58,10 +59,10 @@ class FRFU(Upsampler):
         self.groups = groups
         self.backend = backend
         self.offset, self.offset_mask = (
-            nn.Conv2d(in_channels, 2 * groups * scale_factor**2, 1) for _ in range(2)
+            Pointwise(in_channels, 2 * groups * scale_factor**2) for _ in range(2)
         )
         self.sample_kernel, self.kernel_mask = (
-            nn.Conv2d(in_channels, up_kernel**2, 1) for _ in range(2)
+            Pointwise(in_channels, up_kernel**2) for _ in range(2)
         )
         start = bilinear_start(scale_factor, groups)
         self.register_buffer('start', start, persistent=False)

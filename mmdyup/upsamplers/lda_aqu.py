@@ -7,6 +7,7 @@ from ..ops.checks import check_divides, check_map, check_number, check_odd, chec
 from ..ops.tensors import compute_dtype
 from .base import Upsampler
 from .init import constant_init, xavier_init
+from .pointwise import Pointwise
 from .registry import register
 
 
@@ -60,8 +61,8 @@ class LDAAQU(Upsampler):
         embed, points = in_channels // reduction_factor, up_kernel**2
         group = embed // groups
         self.layer_norm = _LayerNorm(in_channels)
-        self.proj_q = nn.Conv2d(in_channels, embed, 1, bias=False)
-        self.proj_k = nn.Conv2d(in_channels, embed, 1, bias=False)
+        self.proj_q = Pointwise(in_channels, embed, bias=False)
+        self.proj_k = Pointwise(in_channels, embed, bias=False)
         self.conv_offset = nn.Sequential(
             nn.Conv2d(group, group, 3, padding=1, groups=group, bias=False),
             _LayerNorm(group),

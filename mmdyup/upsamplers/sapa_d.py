@@ -1,10 +1,11 @@
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..ops import attend
 from ..ops.checks import check_divides, check_positive_int
 from ..ops.tensors import cell_centres, compute_dtype, pixel_shuffle
 from .base import Upsampler, check_guide
 from .init import normal_init
+from .pointwise import Pointwise
 from .registry import register
 
 
@@ -57,9 +58,9 @@ class SAPAD(Upsampler):
         check_positive_int('embed_channels', embed_channels)
         self.groups = groups
         self.backend = backend
-        self.q = nn.Conv2d(self.guide_channels, groups * embed_channels, 1)
-        self.k = nn.Conv2d(in_channels, groups * embed_channels, 1)
-        self.offset = nn.Conv2d(in_channels, 2 * groups * points * scale_factor**2, 1)
+        self.q = Pointwise(self.guide_channels, groups * embed_channels)
+        self.k = Pointwise(in_channels, groups * embed_channels)
+        self.offset = Pointwise(in_channels, 2 * groups * points * scale_factor**2)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
