@@ -262,10 +262,9 @@ def _windowed(logits: Tensor, window: Tensor) -> Tensor:
 
 
 def _similarities(z: Tensor, backend: str) -> Tensor:
-    """Cosines: products of neighbours over those of their lengths, which outside are 0 as well."""
+    """Cosines: products of neighbours of length 1; outside they are 0."""
     z_ = z.to(compute_dtype(z))
-    products = neighborhood_scores(z_, z_, _WINDOW, 1, backend)
-    # not the products' centre, in whose place an ONNX graph would freeze the size
     lengths = z_.square().sum(1, keepdim=True).clamp(min=_EPS).sqrt()
-    of_lengths = neighborhood_scores(lengths, lengths, _WINDOW, 1, backend).clamp(min=_EPS)
-    return (products[:, _NEIGHBOURS] / of_lengths[:, _NEIGHBOURS]).to(z.dtype)
+    units = z_ / lengths
+    cosines = neighborhood_scores(units, units, _WINDOW, 1, backend)
+    return cosines[:, _NEIGHBOURS].to(z.dtype)
