@@ -107,10 +107,8 @@ REST = {
     'lda_aqu': 8 * 4 * 8 + (8 + 32) * 9 * 4 * 10,
     'attend': (4 * 32 + 32) * 9 * 4 * 10,
     'attend_grid_sample': (4 * 32 + 32) * 9 * 4 * 10,
-    # compressed to 8 channels; reassembled at the fine size and from the coarse one; 25 similarities
-    'freqfusion': (
-        2 * 9 * 8 * 4 + 2 * 25 * 25 * 4 + REASSEMBLY + (4 + 1) * 2 * 25 * 8 + SAMPLES
-    ),
+    # of 8 channels: reassembled at the fine size and from the coarse one, 25 similarities
+    'freqfusion': (2 * 9 * 8 * 4 + 2 * 25 * 25 * 4 + REASSEMBLY + (4 + 1) * 2 * 25 * 8 + SAMPLES),
     'indexnet': 2 * 32 * 4,
 }
 
