@@ -79,12 +79,24 @@ class FADE(GuidedReassembly):
         return self.ker_generator(x, guide)
 
     def forward(self, x: Tensor, guide: Tensor | None = None) -> Tensor:
-        y = super().forward(x, guide)
-        if self.gate_generator is None:
+        y, gate = super().forward(x, guide), self.gates(x)
+        if gate is None:
             return y
-        gate = self.gate_generator(x).to(y.dtype)[:, :, :, None, :, None]
+        gate = gate.to(y.dtype)[:, :, :, None, :, None]
         cells = (split_cells(z, self.scale_factor) for z in (y, guide.to(y.dtype)))
         return join_cells(torch.lerp(*cells, gate)).contiguous(memory_format=memory_format_of(x))
+
+    def gates(self, x: Tensor, guide: Tensor | None = None) -> Tensor | None:
+        """The share of the guide in the result: G in y' = G·guide + (1 − G)·y.
+
+        Args:
+            x: (N, C, H, W).
+            guide: Not looked at.
+
+        Returns:
+            (N, 1, H, W) in 0..1, or None without a gate.
+        """
+        return None if self.gate_generator is None else self.gate_generator(x)
 
 
 class SemiShift(nn.Module):

@@ -28,7 +28,22 @@ class SAPAG(EmbeddedAffiliation):
         # the same for a cell's positions, so made at low resolution
         gate, coarse = (
             z.to(compute_dtype(z))[:, :, :, None, :, None]
-            for z in (self.gate(normed).sigmoid(), self.qx(x))
+            for z in (self._gates(normed), self.qx(x))
         )
         cells = split_cells(fine.to(gate.dtype), self.scale_factor)
         return join_cells(coarse.lerp(cells, gate)), self.k(normed)
+
+    def gates(self, x: Tensor, guide: Tensor | None = None) -> Tensor:
+        """The share of the guide in the query: G in q = G·q_guide + (1 − G)·q_feature.
+
+        Args:
+            x: (N, C, H, W).
+            guide: Not looked at.
+
+        Returns:
+            (N, 1, H, W) in 0..1.
+        """
+        return self._gates(self.norm_x(x))
+
+    def _gates(self, normed: Tensor) -> Tensor:
+        return self.gate(normed).sigmoid()
