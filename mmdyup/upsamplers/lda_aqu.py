@@ -110,7 +110,7 @@ class LDAAQU(Sampling, Upsampler):
         """The points for :func:`mmdyup.ops.attend`, (N, 2·G·k², sH, sW), float32 at least."""
         pairs = self._moves(query)
         start = self._window(query)
-        return self._joined(self._step(x, query, pairs.dtype) * (pairs + start))
+        return self._joined(self._step(x, query, pairs.dtype) * (pairs + start), query)
 
     def _moves(self, query: Tensor) -> Tensor:
         """What the points move themselves by, (N·G, k², 2, sH, sW), in pixels of the result."""
@@ -121,9 +121,10 @@ class LDAAQU(Sampling, Upsampler):
         # the authors have the row before the column
         return self.range_factor * offsets.unflatten(1, (self.up_kernel**2, 2)).flip(2)
 
-    def _joined(self, pairs: Tensor) -> Tensor:
+    def _joined(self, pairs: Tensor, query: Tensor) -> Tensor:
         """(N·G, k², 2, sH, sW) to (N, 2·G·k², sH, sW)."""
-        return pairs.unflatten(0, (-1, self.groups)).flatten(1, 3)
+        n, _, h, w = query.shape
+        return pairs.reshape(n, 2 * self.groups * self.up_kernel**2, h, w)
 
     def _window(self, query: Tensor) -> Tensor:
         """The k² points around every position of the fine grid, (k², 2, sH, sW)."""
@@ -154,7 +155,7 @@ class LDAAQU(Sampling, Upsampler):
         """
         query = self._query(self.layer_norm(x))
         pairs = self._moves(query)
-        return self._joined(self._step(x, query, pairs.dtype) * pairs)
+        return self._joined(self._step(x, query, pairs.dtype) * pairs, query)
 
     def points(self, x: Tensor) -> Tensor:
         """Where every output position samples.
