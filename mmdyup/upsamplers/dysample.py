@@ -5,15 +5,15 @@ from torch import Tensor, nn
 from ..ops import point_sample
 from ..ops.backends import warn_once
 from ..ops.checks import check_divides, check_map
-from ..ops.tensors import cell_centres, compute_dtype, pixel_shuffle, pixel_unshuffle
+from ..ops.tensors import compute_dtype, pixel_shuffle, pixel_unshuffle
 from .base import Upsampler
 from .init import constant_init, normal_init, xavier_init
-from .points import Sampling, cells_as_points
+from .points import CellSampling, cells_as_points
 from .registry import register
 
 
 @register
-class DySample(Sampling, Upsampler):
+class DySample(CellSampling, Upsampler):
     """Learning to Upsample by Learning to Sample (Liu et al., ICCV 2023).
 
     Every output position takes one bilinear sample of the feature, at a position that a 1×1
@@ -162,19 +162,6 @@ class DySample(Sampling, Upsampler):
         # half precision holds the small offsets, but not their sum with the start
         offset = scope * offset.to(compute_dtype(offset))
         return offset + self.init_pos.to(offset.dtype)
-
-    def points(self, x: Tensor) -> Tensor:
-        """Where every output position samples: the centre of its cell, plus :meth:`offsets`.
-
-        Args:
-            x: (N, C, H, W).
-
-        Returns:
-            (N, g, 1, 2, sH, sW), columns and rows in pixels of ``x``, float32 at least. Beyond the
-            border the border is read.
-        """
-        points = cells_as_points(self.offsets(x), self.scale_factor, self.groups)
-        return points + cell_centres(x, self.scale_factor, points.dtype)
 
     def scopes(self, x: Tensor) -> Tensor:
         """What the linear layer's offsets are multiplied by, in 0..0.5.

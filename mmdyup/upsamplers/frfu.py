@@ -2,16 +2,16 @@ from torch import Tensor, nn
 
 from ..ops import carafe, point_sample
 from ..ops.checks import check_divides, check_map, check_odd
-from ..ops.tensors import cell_centres, compute_dtype, softmax_kernels
+from ..ops.tensors import compute_dtype, softmax_kernels
 from .base import Upsampler, backend_beside
 from .dysample import bilinear_start
 from .init import constant_init, normal_init
-from .points import Sampling, cells_as_points
+from .points import CellSampling, cells_as_points
 from .registry import register
 
 
 @register
-class FRFU(Sampling, Upsampler):
+class FRFU(CellSampling, Upsampler):
     """FRFU (code published by its authors in 2025; no paper was found).
 
     Every output position takes one bilinear sample, as in DySample; a 3×3 reassembly then works
@@ -110,19 +110,6 @@ class FRFU(Sampling, Upsampler):
         """
         offsets = self._by_cell(_masked(self.offset(x), self.offset_mask(x)))
         return offsets / self.scale_factor + self.start.to(offsets.dtype)
-
-    def points(self, x: Tensor) -> Tensor:
-        """Where every output position samples: the centre of its cell, plus :meth:`offsets`.
-
-        Args:
-            x: (N, C, H, W).
-
-        Returns:
-            (N, g, 1, 2, sH, sW), columns and rows in pixels of ``x``, float32 at least. Beyond the
-            border the border is read.
-        """
-        points = cells_as_points(self.offsets(x), self.scale_factor, self.groups)
-        return points + cell_centres(x, self.scale_factor, points.dtype)
 
     def scopes(self, x: Tensor) -> Tensor:
         """What offsets in low-resolution pixels are multiplied by, σ(mask), in 0..1.

@@ -38,6 +38,23 @@ class Sampling:
         return output_positions(x, self.scale_factor)[None, None, None]
 
 
+class CellSampling(Sampling):
+    """The same for those whose ``offsets`` are as :func:`mmdyup.ops.point_sample` takes them."""
+
+    def points(self, x: Tensor) -> Tensor:
+        """Where every output position samples: the centre of its cell, plus its offset.
+
+        Args:
+            x: (N, C, H, W).
+
+        Returns:
+            (N, groups, 1, 2, sH, sW), columns and rows in pixels of ``x``, float32 at least. Beyond
+            the border the border is read.
+        """
+        points = cells_as_points(self.offsets(x), self.scale_factor, self.groups)
+        return points + cell_centres(x, self.scale_factor, points.dtype)
+
+
 class CentredSampling(Sampling):
     """The same for those that start at the centre of a cell."""
 

@@ -69,37 +69,26 @@ def test_dysample_reads_at_its_points(cfg):
     torch.testing.assert_close(upsampler(x), y)
 
 
-def test_constructed_offsets_of_dysample_in_pixels():
-    upsampler = built(dict(type='DySample', groups=2))
-    torch.nn.init.zeros_(upsampler.offset.weight)
-    # coordinate, group, place
-    bias = torch.arange(16, dtype=torch.float64).view(2, 2, 2, 2)
-    upsampler.offset.bias.data = bias.flatten()
-    (x,) = inputs(upsampler)
-    points = upsampler.points(x)[1, :, 0]
+def test_constructed_offsets_in_pixels():
+    # of each group, coordinate and place
+    o = torch.arange(16, dtype=torch.float64).view(2, 2, 2, 2)
+    sampling, kernels = built(dict(type='DySample', groups=2)), built(dict(type='DLU', up_group=2))
+    for conv, bias in (
+        (sampling.offset, 4 * o.transpose(0, 1)),  # the coordinate goes before the group
+        (kernels.conv_offset, o),
+    ):
+        torch.nn.init.zeros_(conv.weight)
+        conv.bias.data = bias.flatten()
+    (x,) = inputs(sampling)
     for g in range(2):
         for u in range(2 * H):
             for v in range(2 * W):
-                o_x, o_y = 0.25 * bias[:, g, u % 2, v % 2]
+                o_x, o_y = o[g, :, u % 2, v % 2]
+                # from the position itself, and from the centre of its cell
                 expected = torch.stack((v / 2 - 0.25 + o_x, u / 2 - 0.25 + o_y))
-                torch.testing.assert_close(points[g, :, u, v], expected)
-
-
-def test_constructed_offsets_of_dlu_in_pixels():
-    upsampler = built(dict(type='DLU', up_group=2))
-    torch.nn.init.zeros_(upsampler.conv_offset.weight)
-    # group, coordinate, place: before the pixel shuffle
-    bias = torch.arange(16, dtype=torch.float64).view(2, 2, 2, 2)
-    upsampler.conv_offset.bias.data = bias.flatten()
-    (x,) = inputs(upsampler)
-    points = upsampler.points(x)[0, :, 0]
-    for g in range(2):
-        for u in range(2 * H):
-            for v in range(2 * W):
-                expected = torch.stack(
-                    (v // 2 + bias[g, 0, u % 2, v % 2], u // 2 + bias[g, 1, u % 2, v % 2])
-                )
-                torch.testing.assert_close(points[g, :, u, v], expected)
+                torch.testing.assert_close(sampling.points(x)[1, g, 0, :, u, v], expected)
+                expected = torch.stack((v // 2 + o_x, u // 2 + o_y))
+                torch.testing.assert_close(kernels.points(x)[1, g, 0, :, u, v], expected)
 
 
 @pytest.mark.parametrize('s', [2, 3])
