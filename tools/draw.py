@@ -81,10 +81,10 @@ def positions_of(args, facts: Facts, grid: Grid, picture: Picture) -> list[tuple
     return choose_positions(facts.score(grid.ratio), grid, args.positions, chosen)
 
 
-def draw_call(args, call: Call, picture: Picture, folder: Path) -> Section:
+def draw_call(args, call: Call, grid: Grid, picture: Picture, folder: Path) -> Section:
     """Draws one upsampler on one picture into ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
-    facts, grid = facts_of(call), grid_of(call, picture)
+    facts = facts_of(call)
     section = Section(folder.parent.name, call.name, call.about(grid.stride))
     figures = {'features': draw_features(call, facts, grid, picture)}
     if facts.points is not None:
@@ -108,18 +108,21 @@ def main(argv=None):
         for picture, _ in looks:
             picture.check_pixels(args.at)
         work = [
-            (picture, call, folder / f'{i}_{picture.path.stem}' / call.name)
+            (call, grid_of(call, picture), picture, folder / f'{i}_{picture.path.stem}' / call.name)
             for i, (picture, calls) in enumerate(looks, 1)
             for call in calls
         ]
         sections = [
-            draw_call(args, call, picture, into)
-            for picture, call, into in track(work, 'drawing', transient=True)
+            draw_call(args, *each)
+            for each in track(work, 'drawing', transient=True)
+            if each[1] is not None
         ]
     weights = f'the weights of {args.checkpoint}' if args.checkpoint else 'untrained weights'
     about = [f'{args.config} with {weights}.', command_line('draw.py', argv)]
     page = folder / 'draw.html'
     write_page(page, f'What the upsamplers of {Path(args.config).stem} do', about, sections)
+    for name in sorted({call.name for call, grid, *_ in work if grid is None}):
+        print(f'Left out: {name}, whose feature is no map of the picture')
     print(f'Drawn: {len(sections)} upsamplers on {len(looks)} pictures')
     print(f'  page      {page}\n  pictures  {folder}/*/*/*.png')
 

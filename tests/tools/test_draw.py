@@ -9,6 +9,7 @@ import pytest
 import torch
 from mmengine.registry import init_default_scope
 
+from drawing.grid import grid_of
 from drawing.subjects import Picture, caught, upsamplers_of
 from mmdyup import build_upsampler, list_upsamplers
 
@@ -96,7 +97,8 @@ def test_every_upsampler_is_drawn(name, tmp_path):
         model(torch.randn(1, 32, 5, 6), torch.randn(1, 32, 10, 12))
     seen = Picture(Path('a.png'), np.zeros((40, 48, 3), np.uint8), (40, 48), (1.0, 1.0))
     args = DRAW['parse_args']([DETECTOR, 'a.png', '--positions', '1', '--at', '3', '4'])
-    section = DRAW['draw_call'](args, calls[0], seen, tmp_path / 'a' / 'up')
+    grid = grid_of(calls[0], seen)
+    section = DRAW['draw_call'](args, calls[0], grid, seen, tmp_path / 'a' / 'up')
     assert len(section.closeups) == 2 and section.closeups[0][1].startswith('row 1, column 0 ')
     # something beside the features is seen of each
     assert len(section.figures) + len(section.closeups) >= 3

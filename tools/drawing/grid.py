@@ -45,17 +45,19 @@ class Grid:
         return (-0.5, width - 0.5, height - 0.5, -0.5)
 
 
-def grid_of(call: Call, picture: Picture) -> Grid:
-    """The fine grid of a call.
+def grid_of(call: Call, picture: Picture) -> Grid | None:
+    """The fine grid of a call, None where its feature is no map of the picture, as of regions.
 
-    A level's size is rounded up on its way down, so strides are powers of two, and the last row and
+    A level's size is rounded on its way down, so strides are powers of two, and the last row and
     column may lie beyond the picture.
     """
-    ratio, (h, w) = call.upsampler.scale_factor, call.x.shape[-2:]
+    ratio, (n, _, h, w) = call.upsampler.scale_factor, call.x.shape
     height, width = picture.image.shape[:2]
     # the longer side, whose rounding matters least
     pixels, cells = (width, w) if w >= h else (height, h)
     stride = 2 ** max(0, round(math.log2(pixels / cells)))
+    if n != 1 or any(abs(m / stride - k) >= 1 for m, k in ((height, h), (width, w))):
+        return None
     size = (ratio * h, ratio * w)
     inside = tuple(
         max(1, min(n, math.ceil(m * ratio / stride)))
@@ -69,6 +71,9 @@ def choose_positions(
 ) -> list[tuple[int, int]]:
     """The chosen positions, and after them those of the highest score that lie apart.
 
+    The outermost coarse pixels, where convolutions see zeros outside, are not looked at where there
+    are others enough.
+
     Args:
         score: What is looked for at every output position, (sH, sW).
         grid: The fine grid.
@@ -80,6 +85,11 @@ def choose_positions(
     """
     rows, columns = grid.inside
     left = score[:rows, :columns].astype(float)
+    if min(rows, columns) > 4 * grid.ratio:
+        inner = (slice(grid.ratio, -grid.ratio),) * 2
+        kept = left[inner].copy()
+        left[:] = -np.inf
+        left[inner] = kept
     apart = max(1, round(max(rows, columns) / 8))
     found = list(chosen)
 

@@ -47,7 +47,7 @@ def direction_colours(moved: np.ndarray, most: float) -> np.ndarray:
 
 def arrow_scale(moved: np.ndarray, step: float) -> float:
     """How many times longer arrows are drawn, a power of two, for long ones to fill a ``step``."""
-    longest = np.percentile(np.hypot(*moved), 95)
+    longest = np.percentile(np.hypot(*moved), 80)
     return 2.0 ** np.floor(np.log2(step / longest)) if longest > 1e-9 else 1.0
 
 

@@ -28,6 +28,13 @@ def test_a_coarse_pixel_is_a_power_of_two_wide(height, width, h, w, stride):
     assert grid.stride == stride and grid.size == (2 * h, 2 * w)
 
 
+def test_features_of_regions_have_no_grid():
+    regions = call(14, 14)
+    assert grid_of(regions, picture(480, 640)) is None
+    regions.x = torch.zeros(3, 4, 15, 20)
+    assert grid_of(regions, picture(480, 640)) is None
+
+
 def test_output_positions_on_the_picture():
     grid = grid_of(call(4, 6), picture(64, 96))
     assert grid.stride == 16
@@ -49,10 +56,17 @@ def test_the_padding_is_left_out():
 def test_positions_lie_apart_and_the_chosen_come_first():
     grid = Grid(8, 2, (32, 32), (32, 32))
     score = np.zeros((32, 32))
-    score[10, 10], score[11, 12], score[20, 5], score[3, 30] = 9, 8, 7, 6
-    assert choose_positions(score, grid, 3, []) == [(10, 10), (20, 5), (3, 30)]
-    assert choose_positions(score, grid, 2, [(19, 6)]) == [(19, 6), (10, 10), (3, 30)]
+    score[10, 10], score[11, 12], score[20, 5], score[3, 28] = 9, 8, 7, 6
+    assert choose_positions(score, grid, 3, []) == [(10, 10), (20, 5), (3, 28)]
+    assert choose_positions(score, grid, 2, [(19, 6)]) == [(19, 6), (10, 10), (3, 28)]
     assert choose_positions(score, grid, 0, [(1, 1)]) == [(1, 1)]
+
+
+def test_the_border_is_left_out_where_there_is_enough_else():
+    score = np.zeros((16, 12))
+    score[1, 5], score[8, 10], score[2, 9] = 3, 2, 1
+    assert choose_positions(score, Grid(8, 2, (16, 12), (16, 12)), 1, []) == [(2, 9)]
+    assert choose_positions(score[:8], Grid(8, 2, (8, 12), (8, 12)), 1, []) == [(1, 5)]
 
 
 def test_no_more_positions_than_there_are():
