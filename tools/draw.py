@@ -24,8 +24,8 @@ from drawing.subjects import (
     is_checkpoint,
     look_at,
 )
-from recipes.checks import check_checkpoint
 from recipes.cli import add_model_flags, load_config
+from recipes.fits import check_checkpoint
 
 
 def parse_args(argv):

@@ -17,8 +17,8 @@ from mmengine.runner import load_checkpoint
 from torch import Tensor, nn
 
 from mmdyup import Upsampler
-from recipes.checks import check_fits
 from recipes.config import train_from_scratch, walk
+from recipes.fits import check_fits, read_checkpoint
 
 # what shows something, beside weights that were learned
 METHODS = ('points', 'kernels', 'gates')
@@ -126,8 +126,8 @@ def build_model(cfg: Config, checkpoint: str | None) -> nn.Module:
         )
     model.init_weights()
     if checkpoint is not None:
-        check_fits(model, checkpoint)
-        load_checkpoint(model, checkpoint, map_location='cpu')
+        check_fits(model, cfg, checkpoint, read_checkpoint(checkpoint))
+        load_checkpoint(model, checkpoint, map_location='cpu', logger='silent')
     if 'mode' in (model.test_cfg or {}):
         # mmseg's other modes cut a picture into pieces
         model.test_cfg.mode = 'whole'
