@@ -43,7 +43,7 @@ def main(argv=None):
         cfg, checkpoint = prepare(args)
     runner = Runner.from_cfg(cfg)
     with one_sentence():
-        check_fits(runner, args.checkpoint, checkpoint)
+        check_fits(runner.model, runner.cfg, args.checkpoint, checkpoint)
     del checkpoint
     runner.test()
 

@@ -81,15 +81,27 @@ class FADE(GuidedReassembly):
         return self.ker_generator(x, guide)
 
     def forward(self, x: Tensor, guide: Tensor | None = None) -> Tensor:
-        if self.gate_generator is None:
-            return super().forward(x, guide)
         check_guide(self, x, guide)
-        gate = self.gate_generator(x)
+        gate = self.gates(x)
+        if gate is None:
+            return self.reassemble(x, guide)
         gate = fill_cells(gate.to(compute_dtype(gate)), self.scale_factor)
         # the kernels take the feature's share: they have fewer channels than what they make
         kernels = (1 - gate) * self.kernels(x, guide)
         y = carafe(x, kernels, 1, self.scale_factor, self.backend)
         return y.addcmul_(guide.to(y.dtype), gate.to(y.dtype))
+
+    def gates(self, x: Tensor, guide: Tensor | None = None) -> Tensor | None:
+        """The share of the guide in the result: G in y' = G·guide + (1 − G)·y.
+
+        Args:
+            x: (N, C, H, W).
+            guide: Not looked at.
+
+        Returns:
+            (N, 1, H, W) in 0..1, or None without a gate.
+        """
+        return None if self.gate_generator is None else self.gate_generator(x)
 
 
 class SemiShift(nn.Module):

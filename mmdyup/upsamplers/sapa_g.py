@@ -28,6 +28,21 @@ class SAPAG(EmbeddedAffiliation):
         normed = self.norm_x(x)
         fine = self.qy(self.norm_y(guide))
         # the same for a cell's positions, so made at low resolution
-        gate, coarse = (z.to(compute_dtype(z)) for z in (self.gate(normed).sigmoid(), self.qx(x)))
+        gate, coarse = (z.to(compute_dtype(z)) for z in (self._gates(normed), self.qx(x)))
         coarse, of_fine = (fill_cells(z, self.scale_factor) for z in ((1 - gate) * coarse, gate))
         return torch.addcmul(coarse, fine.to(gate.dtype), of_fine), self.k(normed)
+
+    def gates(self, x: Tensor, guide: Tensor | None = None) -> Tensor:
+        """The share of the guide in the query: G in q = G·q_guide + (1 − G)·q_feature.
+
+        Args:
+            x: (N, C, H, W).
+            guide: Not looked at.
+
+        Returns:
+            (N, 1, H, W) in 0..1.
+        """
+        return self._gates(self.norm_x(x))
+
+    def _gates(self, normed: Tensor) -> Tensor:
+        return self.gate(normed).sigmoid()
