@@ -46,7 +46,7 @@ def main(argv=None):
     runner = Runner.from_cfg(cfg)
     runner.register_hook(DrawableHook())
     with one_sentence():
-        check_fits(runner, args.checkpoint, checkpoint)
+        check_fits(runner.model, runner.cfg, args.checkpoint, checkpoint)
     del checkpoint
     runner.test()
     alone = any(metric.get('format_only') for metric in evaluators(cfg.test_evaluator))

@@ -24,12 +24,28 @@ SHAPES = Path('data/shapes')
 def make_parser(description: str) -> argparse.ArgumentParser:
     """A parser of the flags that training and testing have in common."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument('config', help='config file')
+    add_model_flags(parser)
     parser.add_argument(
         '--work-dir',
         help='where logs and checkpoints go (default: work_dirs/ and '
         "the config's name, with the data set's behind it under --data, --shapes)",
     )
+    parser.add_argument('--show-dir', help='where pictures of predictions go')
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='what started the processes of a distributed run',
+    )
+    parser.add_argument(
+        '--local_rank', '--local-rank', type=int, default=0, help='given by old launchers'
+    )
+    return parser
+
+
+def add_model_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds the config, and the flags that change what model and data :func:`load_config` makes."""
+    parser.add_argument('config', help='config file')
     parser.add_argument(
         '--data',
         metavar='DIR',
@@ -59,7 +75,6 @@ def make_parser(description: str) -> argparse.ArgumentParser:
         'CPU: shallow backbone, narrow neck or head, small pictures, short '
         'schedule',
     )
-    parser.add_argument('--show-dir', help='where pictures of predictions go')
     parser.add_argument(
         '--cfg-options',
         nargs='+',
@@ -69,16 +84,6 @@ def make_parser(description: str) -> argparse.ArgumentParser:
         'that override the config and the flags above, as key.inner=value; '
         'randomness.seed=0 makes a run repeatable',
     )
-    parser.add_argument(
-        '--launcher',
-        choices=['none', 'pytorch', 'slurm', 'mpi'],
-        default='none',
-        help='what started the processes of a distributed run',
-    )
-    parser.add_argument(
-        '--local_rank', '--local-rank', type=int, default=0, help='given by old launchers'
-    )
-    return parser
 
 
 def load_config(args: argparse.Namespace) -> Config:
