@@ -1,7 +1,7 @@
 from torch import Tensor, nn
 
 from ..ops import carafe, point_sample
-from ..ops.checks import check_divides, check_map, check_odd
+from ..ops.checks import check_divides, check_input, check_odd
 from ..ops.tensors import compute_dtype
 from .base import Upsampler, backend_beside
 from .dysample import bilinear_start
@@ -76,7 +76,7 @@ class FRFU(Upsampler):
 
     def forward(self, x: Tensor, guide: Tensor | None = None) -> Tensor:
         """(N, C, H, W) to (N, C, sH, sW), in the dtype and memory format of ``x``."""
-        check_map('x', x)
+        check_input(self, 'x', x, self.in_channels)
         s = self.scale_factor
         offsets = _masked(self.offset(x), self.offset_mask(x))
         # group, place, coordinate: as the authors' checkpoints order channels

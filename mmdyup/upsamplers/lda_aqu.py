@@ -3,7 +3,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..ops import attend
-from ..ops.checks import check_divides, check_map, check_number, check_odd, check_positive_int
+from ..ops.checks import check_divides, check_input, check_number, check_odd, check_positive_int
 from ..ops.tensors import compute_dtype
 from .base import Upsampler
 from .init import constant_init, xavier_init
@@ -82,7 +82,7 @@ class LDAAQU(Upsampler):
 
     def forward(self, x: Tensor, guide: Tensor | None = None) -> Tensor:
         """(N, C, H, W) to (N, C, sH, sW), in the dtype and memory format of ``x``."""
-        check_map('x', x)
+        check_input(self, 'x', x, self.in_channels)
         normed = self.layer_norm(x)
         query, key = self.proj_q(normed), self.proj_k(normed)
         query = F.interpolate(
