@@ -41,7 +41,7 @@ def prepare(args):
             )
         cfg.auto_scale_lr.enable = True
     checkpoint = choose_start(cfg, args.resume)
-    check_data(cfg, ('train', 'val'))
+    check_data(cfg, ('train', 'val'), not args.no_check)
     check_weights(cfg)
     resume_exactly(cfg)
     return cfg, checkpoint
