@@ -9,7 +9,6 @@ import torch
 from recipes.checks import check_data, check_weights
 from recipes.cli import add_config_flags, add_training_flags, load_training_config
 
-from .features import check_frozen
 from .features import keep_still
 from .metrics import find_metric, primary_metric
 from .plan import Plan, make_plan, validate_often

@@ -5,7 +5,6 @@ would be other than in a model without it. So what variants share is taken from 
 every step starts its generators anew.
 """
 
-import functools
 import random
 
 import numpy as np
@@ -22,7 +21,6 @@ from mmdyup.upsamplers import Upsampler
 DISTURBANCE = 1e-6
 
 
-@functools.lru_cache(maxsize=1)
 def first_weights(config: str, seed: int) -> dict[str, Tensor]:
     """The state in which the model of a config file starts under ``seed``."""
     cfg = Config.fromfile(config)
@@ -42,9 +40,7 @@ def load_shared(model: nn.Module, start: dict[str, Tensor]) -> None:
         ValueError: Another tensor is missing from ``start``, or the model has no use for one.
     """
     found = model.load_state_dict(start, strict=False)
-    own = tuple(
-        f'{name}.' for name, module in model.named_modules() if isinstance(module, Upsampler)
-    )
+    own = tuple(f'{name}.' for name in upsamplers(model))
     strange = [key for key in found.missing_keys if not key.startswith(own)]
     strange += found.unexpected_keys
     if strange:
@@ -52,6 +48,27 @@ def load_shared(model: nn.Module, start: dict[str, Tensor]) -> None:
             f'The models differ in {len(strange)} tensors beside those of their upsamplers, for '
             f'instance {strange[0]}: there is no start that they could share.'
         )
+
+
+def upsamplers(model: nn.Module) -> dict[str, Upsampler]:
+    """Those of ``model`` by their names."""
+    return {name: module for name, module in model.named_modules() if isinstance(module, Upsampler)}
+
+
+def draw_apart(upsampler: Upsampler) -> None:
+    """Lets ``upsampler`` draw what it likes in a step, and what follows draw as without it."""
+    states = []
+
+    def keep(*_) -> None:
+        states.append((torch.get_rng_state(), torch.cuda.get_rng_state_all()))
+
+    def restore(*_) -> None:
+        state, cuda_states = states.pop()
+        torch.set_rng_state(state)
+        torch.cuda.set_rng_state_all(cuda_states)
+
+    upsampler.register_forward_pre_hook(keep)
+    upsampler.register_forward_hook(restore)
 
 
 def disturb(model: nn.Module, seed: int) -> None:
@@ -82,9 +99,11 @@ class Pairing(Hook):
         self.disturbed = disturbed
 
     def before_train(self, runner: Runner) -> None:
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        for upsampler in upsamplers(model).values():
+            draw_apart(upsampler)
         # a run that goes on has weights of its own
         if runner.iter == 0:
-            model = runner.model.module if is_model_wrapper(runner.model) else runner.model
             load_shared(model, self.start)
             if self.disturbed:
                 disturb(model, self.seed)

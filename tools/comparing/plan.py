@@ -16,7 +16,7 @@ from .metrics import Metric
 from .variants import AGAIN, Variant
 
 #: How many seeds have the first control a second time.
-SEEDS_AGAIN = 5
+SEEDS_AGAIN = 3
 #: How often a training is validated, for its curve.
 VALIDATIONS = 4
 

@@ -92,7 +92,7 @@ class Recorder(Hook):
 
     def after_train_iter(self, runner: Runner, batch_idx, data_batch=None, outputs=None) -> None:
         # a number, for which a GPU finishes its step
-        self._sum.append(float(outputs['loss']))
+        self._sum.append(outputs['loss'].item())
         self.durations.append(time.perf_counter() - self._step)
         if (runner.iter + 1) % self._every == 0:
             self.losses.append([runner.iter + 1, statistics.fmean(self._sum)])
