@@ -67,7 +67,7 @@ def gallery(findings: Findings, folder: Path) -> list[Shown]:
 def _shown(i: int, seed: int, seen: dict[str, list[Seen]], scores: dict[str, np.ndarray]) -> Shown:
     first = next(iter(seen.values()))[i]
     copies = {'truth': draw(first.path, first.truth)}
-    copies |= {name: draw(first.path, run[i].found) for name, run in seen.items()}
+    copies |= {name: draw(first.path, run[i].found, first.truth) for name, run in seen.items()}
     means = {name: float(values[i]) for name, values in scores.items()}
     return Shown(Path(first.path).name, seed, copies, means)
 
@@ -108,19 +108,23 @@ def _overlaps(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return both / np.maximum(area_a[:, None] + area_b[None] - both, 1e-9)
 
 
-def draw(path: str, what: np.ndarray) -> np.ndarray:
-    """The picture at ``path`` with boxes or labels, ``WIDTH`` pixels wide, (H, W, 3) BGR."""
+def draw(path: str, what: np.ndarray, truth: np.ndarray | None = None) -> np.ndarray:
+    """The picture at ``path`` with boxes or labels, ``WIDTH`` pixels wide, (H, W, 3) BGR.
+
+    Labels that are not those of ``truth`` are white.
+    """
     picture = mmcv.imread(path)
     ratio = WIDTH / picture.shape[1]
-    picture = mmcv.imrescale(picture, ratio)
     colours = np.array(palette(10), np.uint8)[:, ::-1]
     if what.dtype == np.float32:
+        picture = mmcv.imrescale(picture, ratio)
         for *corners, label in what:
             x1, y1, x2, y2 = (round(float(value) * ratio) for value in corners)
             colour = tuple(int(value) for value in colours[int(label) % 10])
             cv2.rectangle(picture, (x1, y1), (x2, y2), colour, 1)
         return picture
-    size = picture.shape[1::-1]
-    labels = cv2.resize(what, size, interpolation=cv2.INTER_NEAREST)
-    painted = np.where((labels == IGNORED)[..., None], 0, colours[labels % 10])
-    return cv2.addWeighted(picture, 0.5, painted.astype(np.uint8), 0.5, 0)
+    painted = colours[what % 10]
+    painted[what == IGNORED] = 0
+    if truth is not None:
+        painted[(what != truth) & (truth != IGNORED)] = 255
+    return mmcv.imrescale(cv2.addWeighted(picture, 0.4, painted, 0.6, 0), ratio)

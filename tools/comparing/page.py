@@ -28,6 +28,11 @@ svg text { font: 12px system-ui, sans-serif; fill: #333 }
 .key span { display: inline-block; width: .8em; height: .8em; margin: 0 .3em 0 1em }
 """
 
+WHERE = (
+    '<h2>Where they differ most</h2><p>A number is the F-measure of boxes, or the mean IoU of '
+    'labels, on this picture, the mean over seeds. Wrong labels are white.</p>'
+)
+
 
 def page(plan: Plan, findings: Findings, facts: dict[str, str]) -> str:
     """The page as HTML.
@@ -51,7 +56,7 @@ def page(plan: Plan, findings: Findings, facts: dict[str, str]) -> str:
         _differences(findings),
         '<h2>Learning curves</h2>',
         _curves(findings),
-        '<h2>Where they differ most</h2>' if shown else '',
+        WHERE if shown else '',
         *map(_shown, shown),
         '<h2>What was run</h2>',
         _list([f'{name}: {value}' for name, value in facts.items()], 'facts'),
@@ -132,7 +137,7 @@ def _shown(shown: Shown) -> str:
 
 
 def _score(shown: Shown, name: str) -> str:
-    return f': {shown.scores[name]:.2f}, mean over seeds' if name in shown.scores else ''
+    return f': {shown.scores[name]:.3f}' if name in shown.scores else ''
 
 
 def _inline(picture) -> str:
