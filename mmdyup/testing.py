@@ -239,6 +239,29 @@ class UpsamplerContract:
         with pytest.raises(ValueError, match=expected):
             upsampler(*maps)
 
+    def test_recorders_that_cannot_look_into_it_are_told(self):
+        upsampler = self.build()
+        maps = self.inputs(upsampler, 1, 3, 4)
+        with pytest.raises(TypeError, match='torch.fx cannot look into mmdyup; take torch.export'):
+            torch.fx.symbolic_trace(upsampler)
+        with pytest.raises(NotImplementedError, match='cannot be scripted: take torch.jit.trace'):
+            torch.jit.script(torch.nn.Sequential(upsampler))
+
+        class Whole(torch.fx.Tracer):
+            def is_leaf_module(self, module, name):
+                return isinstance(module, Upsampler)
+
+        class Holder(torch.nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.upsampler = upsampler
+
+            def forward(self, x, guide):
+                return self.upsampler(x, guide)
+
+        traced = torch.fx.GraphModule(Holder(), Whole().trace(Holder()))
+        assert torch.equal(traced(*maps), upsampler(*maps))
+
     def test_a_guide_is_asked_for_or_ignored(self):
         upsampler = self.build()
         x, guide = self.inputs(upsampler, 2, 3, 4)

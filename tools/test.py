@@ -2,14 +2,14 @@
 
 from preamble import one_sentence  # isort: skip  (before all else)
 
-import sys
 from pathlib import Path
 
 from mmengine.runner import Runner
 
-from recipes.checks import check_checkpoint, check_data, check_fits
+from recipes.checks import check_data
 from recipes.cli import load_config, make_parser
 from recipes.config import evaluators
+from recipes.fits import check_fits, read_checkpoint
 from recipes.outcome import save_pictures
 
 
@@ -24,7 +24,7 @@ def prepare(args):
     if args.out and Path(args.out).suffix not in ('.pkl', '.pickle'):
         raise ValueError(f'--out {args.out}: give a name that ends in .pkl, for it is a pickle.')
     cfg = load_config(args)
-    check_checkpoint(args.checkpoint)
+    checkpoint = read_checkpoint(args.checkpoint)
     check_data(cfg, ('test',))
     cfg.load_from = args.checkpoint
     cfg.resume = False
@@ -34,18 +34,17 @@ def prepare(args):
         cfg.test_evaluator = [*evaluators(cfg.test_evaluator), dump]
     if args.show_dir:
         save_pictures(cfg, str(Path(args.show_dir).resolve()))
-    return cfg
+    return cfg, checkpoint
 
 
 def main(argv=None):
     args = parse_args(argv)
     with one_sentence():
-        cfg = prepare(args)
+        cfg, checkpoint = prepare(args)
     runner = Runner.from_cfg(cfg)
-    try:
-        check_fits(runner.model, args.checkpoint)
-    except ValueError as error:
-        sys.exit(str(error))
+    with one_sentence():
+        check_fits(runner, args.checkpoint, checkpoint)
+    del checkpoint
     runner.test()
 
 

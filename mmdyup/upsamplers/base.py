@@ -124,6 +124,13 @@ class Upsampler(BaseModule):
         self.reset_parameters()
         super().init_weights()
 
+    def __prepare_scriptable__(self) -> 'Upsampler':
+        """What ``torch.jit.script`` asks of every module that it meets; it knows none of ours."""
+        raise NotImplementedError(
+            f'{type(self).__name__} cannot be scripted: take torch.jit.trace, torch.export or '
+            'torch.compile.'
+        )
+
     def extra_repr(self) -> str:
         return f'in_channels={self.in_channels}, scale_factor={self.scale_factor}'
 

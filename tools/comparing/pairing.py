@@ -1,13 +1,10 @@
 """What makes runs of one seed a pair: the same first weights, the same draws in every step.
 
 An upsampler with parameters draws from PyTorch's generator, and all that is made or drawn after it
-would be other than in a model without it. So what variants share is taken from one model, and
-every step starts its generators anew.
+would be other than in a model without it. So what variants share is taken from one model. Every
+step and every batch draws from a seed of its own already, by which a training resumes exactly.
 """
 
-import random
-
-import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook
@@ -80,16 +77,8 @@ def disturb(model: nn.Module, seed: int) -> None:
             parameter.data.mul_(1 + DISTURBANCE * noise.to(parameter))
 
 
-def reseed(seed: int, step: int) -> None:
-    """Starts all generators of a step anew."""
-    number = (seed * 1_000_003 + step) % 2**32
-    random.seed(number)
-    np.random.seed(number)
-    torch.manual_seed(number)
-
-
 class Pairing(Hook):
-    """Starts a run from ``start``, and every step from the seed and its number."""
+    """Starts a run from ``start``, and lets its upsamplers draw apart."""
 
     priority = 'VERY_HIGH'
 
@@ -107,7 +96,3 @@ class Pairing(Hook):
             load_shared(model, self.start)
             if self.disturbed:
                 disturb(model, self.seed)
-        reseed(self.seed, runner.iter)
-
-    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch=None) -> None:
-        reseed(self.seed, runner.iter)

@@ -9,9 +9,10 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
-from mmengine.runner import Runner, find_latest_checkpoint, save_checkpoint
+from mmengine.runner import Runner, save_checkpoint
 
 from papers.count import count, whole
+from recipes.start import check_start, choose_start, resume_exactly
 
 from .features import KeepFeatures
 from .pairing import Pairing, first_weights
@@ -44,8 +45,10 @@ def train(run: Run, folder: Path) -> dict:
     # one process may do a run that failed again
     cfg.experiment_name = f'{run.key}_{time.time_ns()}'
     cfg.randomness = dict(cfg.get('randomness') or {}, seed=run.seed)
-    cfg.resume = bool(find_latest_checkpoint(str(work_dir)))
+    checkpoint = choose_start(cfg, 'auto')
+    resume_exactly(cfg)
     runner = Runner.from_cfg(cfg)
+    check_start(runner, checkpoint)
     record = Recorder()
     runner.register_hook(Pairing(first_weights(run.start, run.seed), run.seed, run.disturbed))
     if run.cache:
@@ -66,7 +69,7 @@ def train(run: Run, folder: Path) -> dict:
         finite=all(math.isfinite(loss) for _, loss in record.losses),
         seconds=record.before + time.perf_counter() - begin,
         step_seconds=statistics.median(record.durations),
-        resumed=cfg.resume,
+        resumed=bool(cfg.get('resume')),
         **size,
     )
 

@@ -7,11 +7,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import torch
-from mmengine.model import is_model_wrapper
 from mmengine.registry import MODELS
-from mmengine.runner import CheckpointLoader
 from mmengine.runner.checkpoint import get_external_models, get_torchvision_models
-from torch import nn
 
 from mmdyup.pyramid import DynamicPart, effective_upsample_cfg
 
@@ -84,35 +81,6 @@ def check_weights(cfg) -> None:
                 f'The pretrained weights {source} cannot be had from here: connect to the '
                 'network, or train without them by adding --from-scratch.'
             )
-
-
-def check_checkpoint(source: str) -> None:
-    """Raises FileNotFoundError unless the checkpoint ``source``, a path or an address, exists."""
-    if not available(source):
-        raise FileNotFoundError(f'There is no checkpoint {source}: give the path of a .pth file.')
-
-
-def check_fits(model: nn.Module, source: str) -> None:
-    """Raises ValueError where the checkpoint ``source`` is not one of ``model``.
-
-    Its tensors have other names or shapes then. mmengine would only warn, and score the random
-    weights it left.
-    """
-    model = model.module if is_model_wrapper(model) else model
-    checkpoint = CheckpointLoader.load_checkpoint(source, map_location='cpu')
-    saved = checkpoint.get('state_dict', checkpoint)
-    saved = {name.removeprefix('module.'): value for name, value in saved.items()}
-    own = model.state_dict()
-    common = saved.keys() & own.keys()
-    unlike = sorted(name for name in common if saved[name].shape != own[name].shape)
-    if common and not unlike:
-        return
-    example = f'{unlike[0]} has another shape' if unlike else 'no tensor has a name in common'
-    raise ValueError(
-        f'{source} holds the weights of another model ({example}): test it with the config that '
-        'training saved beside it, or with the flags of the training (--data, --shapes, --tiny, '
-        '--from-scratch).'
-    )
 
 
 def available(source: str) -> bool:

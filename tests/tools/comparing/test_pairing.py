@@ -9,7 +9,7 @@ from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
 from mmengine.runner import set_random_seed
 
-from comparing.pairing import disturb, first_weights, load_shared, reseed
+from comparing.pairing import disturb, draw_apart, first_weights, load_shared
 from comparing.variants import with_upsampler
 from mmdyup.upsamplers import Upsampler
 from recipes.config import train_from_scratch
@@ -77,13 +77,15 @@ def test_a_disturbance_is_a_millionth():
     assert 5e-7 < change.std() < 2e-6 and torch.equal(layer.bias, before['bias'])
 
 
-def test_a_step_draws_the_same_whatever_was_drawn_before():
-    torch.rand(7)
-    reseed(2, 5)
-    first = torch.rand(3)
-    torch.rand(1)
-    reseed(2, 5)
-    assert torch.equal(torch.rand(3), first)
-    for seed, step in ((2, 6), (3, 5)):
-        reseed(seed, step)
-        assert not torch.equal(torch.rand(3), first)
+def test_what_an_upsampler_draws_reaches_nothing_else():
+    class Drawing(Upsampler):
+        def forward(self, x, guide=None):
+            return x + torch.rand(3)
+
+    upsampler = Drawing(3, 2)
+    torch.manual_seed(5)
+    expected = torch.rand(2)
+    draw_apart(upsampler)
+    torch.manual_seed(5)
+    drawn = upsampler(torch.zeros(3))
+    assert torch.equal(torch.rand(2), expected) and drawn.std() > 0
