@@ -27,7 +27,7 @@ def parse_args(argv):
 def prepare(args):
     cfg = load_training_config(args)
     checkpoint = choose_start(cfg, args.resume)
-    check_data(cfg, ('train', 'val'))
+    check_data(cfg, ('train', 'val'), not args.no_check)
     check_weights(cfg)
     resume_exactly(cfg)
     return cfg, checkpoint

@@ -92,14 +92,17 @@ def plan_of(args: argparse.Namespace, make_folder: Callable[[str], Path]) -> Pla
         raise ValueError(f'--seeds {args.seeds}: give a number from 1 on.')
     if args.effect is not None and args.effect <= 0:
         raise ValueError(f'--effect {args.effect}: give a difference above 0.')
+    folder = make_folder(args.out or default_folder(args))
     configs = {}
     for path in args.configs:
         given = argparse.Namespace(
-            **vars(args), config=path, work_dir='work_dirs', launcher='none', local_rank=0
+            **vars(args), config=path, work_dir=str(folder), launcher='none', local_rank=0
         )
         if Path(path).stem in configs:
             raise ValueError(f'Two configs are called {Path(path).stem}: give each its own name.')
         cfg = load_training_config(given)
+        # pictures are read once
+        check_data(cfg, ('train', 'val'), not args.no_check and not configs)
         if args.cache_features:
             keep_still(cfg)
         if 'train_cfg.val_interval' not in args.cfg_options:
@@ -107,13 +110,11 @@ def plan_of(args: argparse.Namespace, make_folder: Callable[[str], Path]) -> Pla
         configs[Path(path).stem] = cfg
     variants = gather(configs, args.upsamplers, not args.only)
     first = variants[0].cfg
-    check_data(first, ('train', 'val'))
     check_weights(first)
     metric = find_metric(args.metric) if args.metric else primary_metric(first)
     baselines = tuple(name for name in CONTROLS if not args.only) or (variants[0].name,)
     # it has no parameters of its own, so that all variants have what it has
     start = Variant('start', with_upsampler(variants[0].cfg, dict(type='nearest')))
-    folder = make_folder(args.out or default_folder(args))
     return make_plan(folder, variants, start, args.seeds, metric, baselines, args.cache_features)
 
 

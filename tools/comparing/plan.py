@@ -10,7 +10,8 @@ from pathlib import Path
 import torch
 
 from papers.cli import versions
-from recipes.config import depth_map_datasets, label_map_datasets, leaf_datasets
+from recipes.config import leaf_datasets, map_datasets
+from recipes.data.maps import DEPTHS, LABEL_MAPS
 
 from .metrics import Metric
 from .variants import AGAIN, Variant
@@ -148,7 +149,7 @@ def data_digest(cfg) -> str:
     found = hashlib.sha256()
     for split in ('train', 'val'):
         loader = cfg.get(f'{split}_dataloader')
-        maps = label_map_datasets(loader) + depth_map_datasets(loader)
+        maps = [found for kind in (LABEL_MAPS, DEPTHS) for found in map_datasets(loader, kind.key)]
         for dataset in leaf_datasets(loader) or maps:
             root = Path(dataset.get('data_root') or '')
             for path in [dataset.get('ann_file'), *dataset.get('data_prefix', {}).values()]:

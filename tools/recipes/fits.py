@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from mmengine.model import is_model_wrapper
 from mmengine.registry import MODELS
-from mmengine.runner import CheckpointLoader, Runner
+from mmengine.runner import CheckpointLoader
 from torch import Tensor, nn
 
 from mmdyup import list_upsamplers
@@ -120,23 +120,24 @@ def compare(model: nn.Module, checkpoint: dict) -> Misfit:
     return Misfit(tuple(missing), tuple(unexpected), tuple(sorted(unlike)), common)
 
 
-def check_fits(runner: Runner, source: str, checkpoint: dict) -> None:
+def check_fits(model: nn.Module, cfg, source: str, checkpoint: dict) -> None:
     """Checks that a checkpoint is of the model that it will be loaded into.
 
     mmengine would only warn, and score the random weights that it left.
 
     Args:
-        runner: Its model.
+        model: The model.
+        cfg: The mmengine Config that it was built from.
         source: The checkpoint's name.
         checkpoint: What is in it.
 
     Raises:
         ValueError: A tensor is missing, unknown, or of another shape.
     """
-    misfit = compare(runner.model, checkpoint)
+    misfit = compare(model, checkpoint)
     if not misfit:
         return
-    fitting = _fitting(runner.cfg, checkpoint)
+    fitting = _fitting(cfg, checkpoint)
     remedy = (
         f'{fitting} fits it'
         if fitting

@@ -7,14 +7,6 @@ from mmdyup import DySample
 from recipes.fits import check_fits, compare, read_checkpoint
 
 
-class Runner:
-    """What is asked of one."""
-
-    def __init__(self, model, cfg=None):
-        self.model = model
-        self.cfg = cfg or Config(dict(model={}))
-
-
 def test_missing_checkpoint(tmp_path):
     with pytest.raises(FileNotFoundError, match='There is no checkpoint'):
         read_checkpoint(str(tmp_path / 'none.pth'))
@@ -104,7 +96,7 @@ def test_the_config_that_fits_is_named():
             return MODELS.build(cfg.model)
 
     ours = cfg(type='DySample')
-    runner = Runner(built(ours), ours)
+    model = built(ours)
     for upsample_cfg, words in [
         (dict(type='CARAFE'), 'configs/faster_rcnn_carafe.py fits it'),
         (dict(type='DySample', style='pl', groups=8), 'configs/faster_rcnn_dysample_s.py'),
@@ -114,10 +106,10 @@ def test_the_config_that_fits_is_named():
     ]:
         state = built(cfg(**upsample_cfg)).state_dict()
         with pytest.raises(ValueError, match='another model') as error:
-            check_fits(runner, 'x.pth', dict(state_dict=state))
+            check_fits(model, ours, 'x.pth', dict(state_dict=state))
         assert words in str(error.value) and '\n' not in str(error.value)
         if upsample_cfg['type'] == 'CARAFE':
             assert 'neck.upsample_modules.0.offset.weight' in str(error.value)
     with pytest.raises(ValueError, match='that training saved beside it'):
-        check_fits(runner, 'x.pth', nn.Linear(2, 2).state_dict())
-    check_fits(runner, 'x.pth', built(ours).state_dict())
+        check_fits(model, ours, 'x.pth', nn.Linear(2, 2).state_dict())
+    check_fits(model, ours, 'x.pth', built(ours).state_dict())
