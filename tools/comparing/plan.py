@@ -11,7 +11,7 @@ import torch
 
 from papers.cli import versions
 from recipes.config import leaf_datasets, map_datasets
-from recipes.data.maps import DEPTHS, LABEL_MAPS
+from recipes.data.maps import DEPTHS, LABELS
 
 from .metrics import Metric
 from .variants import AGAIN, Variant
@@ -149,7 +149,7 @@ def data_digest(cfg) -> str:
     found = hashlib.sha256()
     for split in ('train', 'val'):
         loader = cfg.get(f'{split}_dataloader')
-        maps = [found for kind in (LABEL_MAPS, DEPTHS) for found in map_datasets(loader, kind.key)]
+        maps = [found for kind in (LABELS, DEPTHS) for found in map_datasets(loader, kind.key)]
         for dataset in leaf_datasets(loader) or maps:
             root = Path(dataset.get('data_root') or '')
             for path in [dataset.get('ann_file'), *dataset.get('data_prefix', {}).values()]:
