@@ -4,13 +4,14 @@ from preamble import one_sentence  # isort: skip  (before all else)
 
 from pathlib import Path
 
+from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
 from recipes.checks import check_data
 from recipes.cli import load_config, make_parser
 from recipes.config import evaluators
 from recipes.fits import check_fits, read_checkpoint
-from recipes.outcome import save_pictures
+from recipes.outcome import DrawableHook, predict_alone, save_pictures
 
 
 def parse_args(argv):
@@ -25,7 +26,8 @@ def prepare(args):
         raise ValueError(f'--out {args.out}: give a name that ends in .pkl, for it is a pickle.')
     cfg = load_config(args)
     checkpoint = read_checkpoint(args.checkpoint)
-    check_data(cfg, ('test',))
+    if not check_data(cfg, ('test',), not args.no_check).labelled:
+        predict_alone(cfg, Path(cfg.work_dir))
     cfg.load_from = args.checkpoint
     cfg.resume = False
     if args.out:
@@ -42,10 +44,15 @@ def main(argv=None):
     with one_sentence():
         cfg, checkpoint = prepare(args)
     runner = Runner.from_cfg(cfg)
+    runner.register_hook(DrawableHook())
     with one_sentence():
-        check_fits(runner, args.checkpoint, checkpoint)
+        check_fits(runner.model, runner.cfg, args.checkpoint, checkpoint)
     del checkpoint
     runner.test()
+    alone = any(metric.get('format_only') for metric in evaluators(cfg.test_evaluator))
+    if alone and is_main_process():
+        for path in sorted(Path(cfg.work_dir).glob('predictions*.json')):
+            print(f'Predictions: {path}', flush=True)
 
 
 if __name__ == '__main__':

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..ops.backends import is_exporting
-from ..ops.checks import check_map, check_positive_int, check_same_device, check_shape
+from ..ops.checks import check_input, check_map, check_positive_int, check_same_device, check_shape
 from .registry import BaseModule
 
 # what whoever builds an upsampler gives to it; the rest is its own
@@ -20,6 +20,22 @@ class Upsampler(BaseModule):
     end of its ``__init__``. Set again in :meth:`init_weights`, the start also survives a parent
     whose ``init_cfg`` initializes every convolution below it: mmengine initializes a parent
     first and its children afterwards. A guided one takes ``guide_channels`` too.
+
+    What it does on a feature can be looked at by methods that take what :meth:`forward` takes; a
+    subclass has those that it has something for, and ``tools/draw.py`` draws them:
+
+    ===================== ========================= ============================================
+    method                gives                     of every output position
+    ===================== ========================= ============================================
+    ``offsets``           as its operator has them  offsets of points, in low-resolution pixels
+    ``points``            (N, G, P, 2, sH, sW)      columns and rows in ``x`` where it samples
+    ``start_points``      likewise, of ``x`` alone  the same before anything is learned
+    ``scopes``            (N, G, P, 2, sH, sW)      what the offsets are multiplied by
+    ``weights``           (N, heads, P, sH, sW)     the shares of the points
+    ``kernels``           (N, G·k², sH, sW)         weights of the taps around the cell
+    ``highpass_kernels``  (N, k², sH, sW)           what sharpens the finer level
+    ``gates``             (N, 1, H, W) or sH, sW    the share of one of two features
+    ===================== ========================= ============================================
 
     Args:
         in_channels: Channels C of the feature, which the result has too.
@@ -38,6 +54,9 @@ class Upsampler(BaseModule):
 
     #: The published variants: names, and the arguments of its own that each of them sets.
     variants: ClassVar[dict[str, dict]] = {}
+
+    #: Whether ``kernels``, where there are any, weigh pixels of the result, not of the feature.
+    fine_kernels: ClassVar[bool] = False
 
     def __new__(cls, *args, **options) -> 'Upsampler':
         for name in options:
@@ -79,8 +98,8 @@ class Upsampler(BaseModule):
         Raises:
             ValueError: The levels are not s times apart.
         """
-        size, whole = fine.shape[-2:], [self.scale_factor * n for n in x.shape[-2:]]
         self.check_apart(x, fine)
+        size, whole = fine.shape[-2:], [self.scale_factor * n for n in x.shape[-2:]]
         fixed = _are_fixed(*whole, *size)
         pad, stretch = (_pad, _stretch) if fixed else (_pad_any, _stretch_any)
         y, changed = self.fuse(x, pad(fine, whole) if self.guided else None)
@@ -93,8 +112,17 @@ class Upsampler(BaseModule):
     def check_apart(self, x: Tensor, fine: Tensor) -> None:
         """Raises ValueError unless the levels are s times apart, less than s rows and columns off.
 
-        Sizes that are symbols of an exported graph pass.
+        Sizes that are symbols of an exported graph pass. TypeError is for what is no level.
         """
+        check_map('x', x)
+        check_map('fine', fine)
+        check_same_device(x, fine=fine)
+        pictures = x.shape[0], fine.shape[0]
+        if _are_fixed(*pictures) and pictures[0] != pictures[1]:
+            raise ValueError(
+                f'The levels are of {pictures[0]} and {pictures[1]} pictures; give levels of the '
+                'same pictures.'
+            )
         s, coarse, size = self.scale_factor, x.shape[-2:], fine.shape[-2:]
         if _are_fixed(*coarse, *size) and any(
             abs(s * a - b) >= s for a, b in zip(coarse, size, strict=True)
@@ -182,6 +210,8 @@ def check_guide(upsampler: Upsampler, x: Tensor, guide: Tensor | None) -> None:
         f'the finer feature, {s} times the size of x, for {name} with guide_channels={channels}',
     )
     check_same_device(x, guide=guide)
+    check_input(upsampler, 'x', x, upsampler.in_channels)
+    check_input(upsampler, 'guide', guide, channels)
 
 
 def _are_fixed(*sizes) -> bool:

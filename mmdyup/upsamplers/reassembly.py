@@ -1,9 +1,10 @@
 from torch import Tensor, nn
 
 from ..ops import carafe
-from ..ops.checks import check_divides, check_map, check_odd, check_positive_int
+from ..ops.checks import check_divides, check_input, check_odd, check_positive_int
 from ..ops.tensors import softmax_kernels
 from .base import Upsampler, backend_beside, check_guide
+from .pointwise import Pointwise
 
 
 class ReassemblyUpsampler(Upsampler):
@@ -102,7 +103,7 @@ class CompressedReassembly(ReassemblyUpsampler):
         check_positive_int('compressed_channels', compressed_channels)
         self.encoder_kernel = encoder_kernel
         self.encoder_dilation = encoder_dilation
-        self.channel_compressor = nn.Conv2d(in_channels, compressed_channels, 1)
+        self.channel_compressor = Pointwise(in_channels, compressed_channels)
         self.add_encoders()
         self.reset_parameters()
 
@@ -122,7 +123,7 @@ class CompressedReassembly(ReassemblyUpsampler):
 
     def forward(self, x: Tensor, guide: Tensor | None = None) -> Tensor:
         """(N, C, H, W) to (N, C, sH, sW), in the dtype and memory format of ``x``."""
-        check_map('x', x)
+        check_input(self, 'x', x, self.in_channels)
         return self.reassemble(x)
 
 

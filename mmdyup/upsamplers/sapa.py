@@ -5,6 +5,7 @@ from ..ops import neighborhood_scores
 from ..ops.checks import check_positive_int
 from ..ops.tensors import compute_dtype
 from .init import constant_init, normal_init
+from .pointwise import Pointwise
 from .reassembly import GuidedReassembly
 from .registry import register
 
@@ -127,7 +128,7 @@ class EmbeddedAffiliation(PointAffiliation):
         )
         check_positive_int('embed_channels', embed_channels)
         self.add_queries(embed_channels)
-        self.k = nn.Conv2d(in_channels, embed_channels, 1)
+        self.k = Pointwise(in_channels, embed_channels)
         self.reset_parameters()
 
     def add_queries(self, embed_channels: int) -> None:
@@ -149,7 +150,7 @@ class SAPA(EmbeddedAffiliation):
     variants = {'sapa': {}}
 
     def add_queries(self, embed_channels: int) -> None:
-        self.q = nn.Conv2d(self.guide_channels, embed_channels, 1)
+        self.q = Pointwise(self.guide_channels, embed_channels)
 
     def query_and_key(self, x: Tensor, guide: Tensor) -> tuple[Tensor, Tensor]:
         return self.q(self.norm_y(guide)), self.k(self.norm_x(x))

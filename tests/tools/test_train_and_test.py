@@ -97,8 +97,8 @@ def test_wrong_folder(capsys, no_models, tmp_path):
     'split, edit, words',
     [
         ('train', lambda d: d.update(annotations=[]), 'has no "annotations"'),
-        ('val', lambda d: d['categories'].append(dict(id=9, name='heart')), "the class 'heart'"),
-        ('val', lambda d: d['images'][0].update(file_name='lost.png'), 'for instance lost.png'),
+        ('val', lambda d: d['categories'].reverse(), 'lists its categories otherwise'),
+        ('val', lambda d: d['images'][0].update(file_name='lost.png'), 'lost.png is missing'),
     ],
 )
 def test_wrong_files(capsys, no_models, data, tmp_path, split, edit, words):

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from mmengine.model import is_model_wrapper
 from mmengine.registry import MODELS
-from mmengine.runner import CheckpointLoader, Runner
+from mmengine.runner import CheckpointLoader
 from torch import Tensor, nn
 
 from mmdyup import list_upsamplers
@@ -99,20 +99,29 @@ def compare(model: nn.Module, checkpoint: dict) -> Misfit:
         for name, value in state.items()
         if isinstance(value, Tensor)
     }
-    own = model.state_dict()
-    unlike = {
-        name for name in state.keys() & own.keys() if tuple(state[name].shape) != own[name].shape
-    }
-    alike = {name: value for name, value in state.items() if name not in unlike}
-    missing, unexpected = [], []
-    with warnings.catch_warnings():
-        warnings.filterwarnings('ignore', message='for .* copying from a non-meta parameter')
-        try:
-            # nothing is copied into a model without memory, but its own names for old states count
-            found = deepcopy(model).to('meta').load_state_dict(alike, strict=False)
-            missing, unexpected = found.missing_keys, found.unexpected_keys
-        except RuntimeError as error:  # of what was renamed, some has another shape
-            unlike.update(re.findall(r'size mismatch for (\S+):', str(error)))
+    own = dict(model.state_dict())
+    # nothing is copied into a model without memory, but its own names and shapes for old states
+    # count
+    hollow = deepcopy(model).to('meta')
+    unlike, missing, unexpected = set(), [], []
+    more = {''}
+    while more:
+        alike = {name: value for name, value in state.items() if name not in unlike}
+        with warnings.catch_warnings():
+            warnings.filterwarnings('ignore', message='for .* copying from a non-meta parameter')
+            try:
+                found = hollow.load_state_dict(alike, strict=False)
+                missing, unexpected, more = found.missing_keys, found.unexpected_keys, set()
+            except RuntimeError as error:
+                # of what was renamed, the name in the state stays unknown
+                more = set(re.findall(r'size mismatch for (\S+):', str(error))) - unlike
+                # what a module cannot bring into shape has no such line
+                more = more or {
+                    n for n in alike.keys() & own.keys() if alike[n].shape != own[n].shape
+                }
+                unlike |= more
+                if not unlike:
+                    raise
     missing = [
         name for name in missing if name not in unlike and not name.endswith('num_batches_tracked')
     ]
@@ -120,23 +129,24 @@ def compare(model: nn.Module, checkpoint: dict) -> Misfit:
     return Misfit(tuple(missing), tuple(unexpected), tuple(sorted(unlike)), common)
 
 
-def check_fits(runner: Runner, source: str, checkpoint: dict) -> None:
+def check_fits(model: nn.Module, cfg, source: str, checkpoint: dict) -> None:
     """Checks that a checkpoint is of the model that it will be loaded into.
 
     mmengine would only warn, and score the random weights that it left.
 
     Args:
-        runner: Its model.
+        model: The model.
+        cfg: The mmengine Config that it was built from.
         source: The checkpoint's name.
         checkpoint: What is in it.
 
     Raises:
         ValueError: A tensor is missing, unknown, or of another shape.
     """
-    misfit = compare(runner.model, checkpoint)
+    misfit = compare(model, checkpoint)
     if not misfit:
         return
-    fitting = _fitting(runner.cfg, checkpoint)
+    fitting = _fitting(cfg, checkpoint)
     remedy = (
         f'{fitting} fits it'
         if fitting

@@ -62,7 +62,7 @@ def check_start(runner: Runner, checkpoint: dict | None) -> None:
         return
     source = runner.cfg.load_from
     if runner.cfg.resume:
-        check_fits(runner, source, checkpoint)
+        check_fits(runner.model, runner.cfg, source, checkpoint)
         return
     misfit = compare(runner.model, checkpoint)
     if not misfit.common:

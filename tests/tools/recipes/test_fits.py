@@ -3,16 +3,8 @@ import torch
 from mmengine.config import Config
 from torch import nn
 
-from mmdyup import DySample
+from mmdyup import LDAAQU, DySample
 from recipes.fits import check_fits, compare, read_checkpoint
-
-
-class Runner:
-    """What is asked of one."""
-
-    def __init__(self, model, cfg=None):
-        self.model = model
-        self.cfg = cfg or Config(dict(model={}))
 
 
 def test_missing_checkpoint(tmp_path):
@@ -73,6 +65,20 @@ def test_names_that_a_module_knows_are_no_misfit():
     assert model.scope.bias is None
 
 
+def test_shapes_that_a_module_knows_are_no_misfit():
+    model = nn.ModuleDict(dict(up=LDAAQU(16), conv=nn.Linear(2, 3)))
+    state = model.state_dict()
+    table = 'up.relative_position_bias_table'
+    state[table] = state[table].view(1, 1, 1, 9, 4)
+    assert not compare(model, state)
+    # of other channels, it cannot be brought into shape
+    misfit = compare(model, dict(state, **{table: torch.zeros(1, 1, 1, 9, 5)}))
+    assert misfit.unlike == (table,) and not misfit.missing and not misfit.unexpected
+    other = dict(state, **{table: torch.zeros(1, 1, 1, 9, 5), 'conv.bias': torch.zeros(4)})
+    misfit = compare(model, dict(other, more=torch.zeros(1)))
+    assert misfit.unlike == ('conv.bias', table) and misfit.unexpected == ('more',)
+
+
 def test_the_config_that_fits_is_named():
     pytest.importorskip('mmdet')
     neck = dict(type='DyFPN', in_channels=[8, 16], out_channels=32, num_outs=2)
@@ -104,7 +110,7 @@ def test_the_config_that_fits_is_named():
             return MODELS.build(cfg.model)
 
     ours = cfg(type='DySample')
-    runner = Runner(built(ours), ours)
+    model = built(ours)
     for upsample_cfg, words in [
         (dict(type='CARAFE'), 'configs/faster_rcnn_carafe.py fits it'),
         (dict(type='DySample', style='pl', groups=8), 'configs/faster_rcnn_dysample_s.py'),
@@ -114,10 +120,10 @@ def test_the_config_that_fits_is_named():
     ]:
         state = built(cfg(**upsample_cfg)).state_dict()
         with pytest.raises(ValueError, match='another model') as error:
-            check_fits(runner, 'x.pth', dict(state_dict=state))
+            check_fits(model, ours, 'x.pth', dict(state_dict=state))
         assert words in str(error.value) and '\n' not in str(error.value)
         if upsample_cfg['type'] == 'CARAFE':
             assert 'neck.upsample_modules.0.offset.weight' in str(error.value)
     with pytest.raises(ValueError, match='that training saved beside it'):
-        check_fits(runner, 'x.pth', nn.Linear(2, 2).state_dict())
-    check_fits(runner, 'x.pth', built(ours).state_dict())
+        check_fits(model, ours, 'x.pth', nn.Linear(2, 2).state_dict())
+    check_fits(model, ours, 'x.pth', built(ours).state_dict())
