@@ -148,7 +148,8 @@ def test_a_process_that_dies_takes_one_run_along(tmp_path, shapes):
     do_all(comparison, [first], [None], lambda run, record: told.append((run, record)))
     assert told[0][1]['status'] == 'failed' and 'exit code 7' in told[0][1]['error']
     Path(first.config).write_text('model = 0\n')
-    do_all(comparison, [first, second], [None], lambda run, record: told.append((run, record)))
+    # two processes at once
+    do_all(comparison, [first, second], [None] * 2, lambda run, record: told.append((run, record)))
     assert [record['status'] for _, record in told] == ['failed'] * 3
     assert all('Traceback' not in record['error'] for _, record in told)
     assert not records.is_done(records.read(comparison.folder)[first.key])
