@@ -113,10 +113,6 @@ class Findings:
     others: dict[str, tuple[tuple[str, str, Paired], ...]]
     cautions: tuple[str, ...]
 
-    def row(self, name: str) -> Row:
-        """That of the variant ``name``."""
-        return next(row for row in (*self.rows, self.again) if row.name == name)
-
 
 def find(plan: Plan, records: dict[str, dict], effect: float | None = None) -> Findings:
     """What ``records``, by their keys, say of ``plan``.
@@ -193,12 +189,12 @@ def _differences(
     rows: dict[str, Row], baseline: str, others: list[str], metric: Metric, effect: float
 ) -> list[Difference]:
     pairs = {name: _pair(rows[name].scores, rows[baseline].scores) for name in others}
-    pairs = {name: paired for name, paired in pairs.items() if paired}
+    # what has no pairs yet is a comparison all the same
+    adjusted = holm([paired.p if paired else 1.0 for paired in pairs.values()])
     return [
         _difference(rows, name, baseline, paired, p, len(others), metric, effect)
-        for (name, paired), p in zip(
-            pairs.items(), holm([paired.p for paired in pairs.values()]), strict=True
-        )
+        for (name, paired), p in zip(pairs.items(), adjusted, strict=True)
+        if paired
     ]
 
 
