@@ -45,7 +45,7 @@ def check_data(cfg, splits: tuple[str, ...], pictures: bool = True) -> Report:
     report = check_splits(cfg, splits, pictures and first)
     if report.errors:
         raise ValueError('\n'.join(map(str, report.errors)))
-    folder = Path(cfg.get('work_dir') or '.')
+    folder = Path(cfg.work_dir)
     try:
         mend_files(cfg, splits, folder / 'data')
         if first and report.summary:
