@@ -44,7 +44,8 @@ def main(argv=None):
     with one_sentence():
         cfg, checkpoint = prepare(args)
     runner = Runner.from_cfg(cfg)
-    runner.register_hook(DrawableHook())
+    if args.show_dir:
+        runner.register_hook(DrawableHook())
     with one_sentence():
         check_fits(runner.model, runner.cfg, args.checkpoint, checkpoint)
     del checkpoint

@@ -59,7 +59,8 @@ def _kind(runner: Runner) -> str:
     """What the model makes of a picture."""
     if runner.cfg.get('default_scope') != 'mmseg':
         return 'detections'
-    return 'depth' if map_datasets(runner.cfg.val_dataloader, DEPTHS.key) else 'segmentation'
+    loader = runner.cfg.get('val_dataloader') or runner.cfg.get('test_dataloader')
+    return 'depth' if map_datasets(loader, DEPTHS.key) else 'segmentation'
 
 
 def _score(runner: Runner) -> str:
@@ -201,12 +202,13 @@ class DrawableHook(Hook):
     priority = 'HIGH'
 
     def before_test(self, runner: Runner) -> None:
-        meta = runner.visualizer.dataset_meta
+        meta = runner.visualizer.dataset_meta or {}
         runner.visualizer.dataset_meta = with_drawable_names(meta, _kind(runner) != 'detections')
 
     def after_test_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=()) -> None:
+        classes = runner.visualizer.dataset_meta.get('classes') or ()
         for sample in outputs:
-            drop_empty_segments(sample, len(runner.visualizer.dataset_meta['classes']))
+            drop_empty_segments(sample, len(classes))
 
 
 def _arrange(cells: list[np.ndarray]) -> np.ndarray:
