@@ -10,15 +10,13 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
-from mmengine.logging import MMLogger
-from mmengine.model import revert_sync_batchnorm
-from mmengine.registry import MODELS, init_default_scope
 from mmengine.runner import load_checkpoint
 from torch import Tensor, nn
 
 from mmdyup import Upsampler
-from recipes.config import train_from_scratch, walk
+from recipes.config import walk
 from recipes.fits import check_fits, read_checkpoint
+from recipes.model import build_model
 
 # what shows something, beside weights that were learned
 METHODS = ('points', 'kernels', 'gates')
@@ -107,18 +105,13 @@ def check_picture(file: str) -> None:
         raise ValueError(f'{file} is no picture that can be read: give a PNG or JPEG file.')
 
 
-def build_model(cfg: Config, checkpoint: str | None) -> nn.Module:
+def prepare_model(cfg: Config, checkpoint: str | None) -> nn.Module:
     """The model of a config, in eval mode, with the weights of ``checkpoint`` if there is one.
 
     Raises:
         ValueError: The checkpoint is of another model, or no upsampler has anything to draw.
     """
-    # what the checkpoint does not hold is random, but never fetched
-    train_from_scratch(cfg)
-    # mmengine would tell how each of hundreds of tensors starts
-    MMLogger.get_current_instance().setLevel('WARNING')
-    init_default_scope(cfg.get('default_scope'))
-    model = revert_sync_batchnorm(MODELS.build(cfg.model))
+    model = build_model(cfg)
     if not upsamplers_of(model):
         raise ValueError(
             f'No upsampler of {cfg.filename} has anything to draw; take a config whose '
