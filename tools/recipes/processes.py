@@ -47,5 +47,6 @@ def use_cpus(cfg) -> None:
         node['type'] = 'BN'
     if synchronized:
         print_log(
-            'SyncBN needs GPUs: on CPUs each process has batch statistics of its own (BN).', 'current'
+            'SyncBN needs GPUs: on CPUs each process has batch statistics of its own (BN).',
+            'current',
         )
