@@ -10,12 +10,10 @@ from recipes.checks import check_data, check_weights
 from recipes.cli import add_config_flags, add_training_flags, load_training_config
 
 from .features import keep_still
+from .findings import FEWEST
 from .metrics import find_metric, primary_metric
 from .plan import Plan, make_plan, validate_often
 from .variants import CONTROLS, Variant, gather, with_upsampler
-
-#: Fewer seeds give no verdict.
-SEEDS = 5
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -35,9 +33,9 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         '--seeds',
         type=int,
-        default=SEEDS,
+        default=FEWEST,
         metavar='N',
-        help=f'trains everything with each of N seeds (default: {SEEDS}, the least that gives a '
+        help=f'trains everything with each of N seeds (default: {FEWEST}, the least that gives a '
         'verdict)',
     )
     parser.add_argument(
@@ -101,8 +99,8 @@ def plan_of(args: argparse.Namespace, make_folder: Callable[[str], Path]) -> Pla
         if Path(path).stem in configs:
             raise ValueError(f'Two configs are called {Path(path).stem}: give each its own name.')
         cfg = load_training_config(given)
-        # pictures are read once
-        check_data(cfg, ('train', 'val'), not args.no_check and not configs)
+        # pictures are read once, and not for a report
+        check_data(cfg, ('train', 'val'), not (args.no_check or args.report or configs))
         if args.cache_features:
             keep_still(cfg)
         if 'train_cfg.val_interval' not in args.cfg_options:

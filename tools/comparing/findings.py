@@ -113,10 +113,6 @@ class Findings:
     others: dict[str, tuple[tuple[str, str, Paired], ...]]
     cautions: tuple[str, ...]
 
-    def row(self, name: str) -> Row:
-        """That of the variant ``name``."""
-        return next(row for row in (*self.rows, self.again) if row.name == name)
-
 
 def find(plan: Plan, records: dict[str, dict], effect: float | None = None) -> Findings:
     """What ``records``, by their keys, say of ``plan``.
@@ -132,11 +128,12 @@ def find(plan: Plan, records: dict[str, dict], effect: float | None = None) -> F
         if run.key in records:
             found.setdefault(run.variant, {})[run.seed] = records[run.key]
     limit = _collapse_limit(plan.metric, found)
+    first = plan.variants[0]
     rows = {
         name: _row(name, found.get(name, {}), plan.metric, limit)
-        for name in (*plan.variants, AGAIN)
+        for name in (*plan.variants, first + AGAIN)
     }
-    again = rows.pop(AGAIN)
+    again = rows.pop(first + AGAIN)
     differences = []
     for baseline in plan.baselines:
         # that of two baselines stands with the first of them
@@ -150,7 +147,7 @@ def find(plan: Plan, records: dict[str, dict], effect: float | None = None) -> F
         rows=tuple(rows.values()),
         again=again,
         differences=tuple(differences),
-        floor=_pair(again.scores, rows[plan.variants[0]].scores),
+        floor=_pair(again.scores, rows[first].scores),
         others=_others(rows, plan),
         cautions=tuple(_cautions(plan, rows, again)),
     )
@@ -193,12 +190,12 @@ def _differences(
     rows: dict[str, Row], baseline: str, others: list[str], metric: Metric, effect: float
 ) -> list[Difference]:
     pairs = {name: _pair(rows[name].scores, rows[baseline].scores) for name in others}
-    pairs = {name: paired for name, paired in pairs.items() if paired}
+    # what has no pairs yet is a comparison all the same
+    adjusted = holm([paired.p if paired else 1.0 for paired in pairs.values()])
     return [
         _difference(rows, name, baseline, paired, p, len(others), metric, effect)
-        for (name, paired), p in zip(
-            pairs.items(), holm([paired.p for paired in pairs.values()]), strict=True
-        )
+        for (name, paired), p in zip(pairs.items(), adjusted, strict=True)
+        if paired
     ]
 
 

@@ -1,5 +1,6 @@
 """Findings in plain sentences."""
 
+import math
 import statistics
 
 from .findings import FEWEST, Difference, Findings
@@ -37,11 +38,12 @@ def reading(findings: Findings) -> list[str]:
     floor = findings.floor
     if floor:
         first = findings.rows[0].name
+        typical = math.sqrt(floor.mean**2 + floor.deviation**2 * (floor.count - 1) / floor.count)
         told.append(
-            f'{first} trained again from a start that was disturbed by a millionth lies '
-            f'{signed(floor.mean)} from itself on average of {floor.count} seeds, between '
-            f'{_range(floor.low, floor.high)}; one pair of these equal models differs by '
-            f'{number(floor.deviation)} (standard deviation).'
+            f'{first} trained again, from a start that was disturbed by a millionth, lies '
+            f'{signed(floor.mean)} from itself on average of {floor.count} seeds; two such runs '
+            f'differ by {number(typical)} (root mean square), and nothing below that means '
+            'anything in one pair.'
         )
     removed = [difference.paired.removed for difference in findings.differences]
     if removed:
@@ -79,8 +81,11 @@ def _proof(difference: Difference, findings: Findings) -> str:
         return f'alike, for it is less than {number(findings.effect)} either way by {seeds}'
     among = ''
     if paired.low > 0 or paired.high < 0:
-        among = f', for among {difference.comparisons} comparisons p is {_p(difference.p)}'
-    text = f'not told apart by {seeds}{among}; {number(findings.effect)} {metric.name} would take '
+        among = f' (p is {_p(difference.p)} among {difference.comparisons} comparisons)'
+    text = (
+        f'not told apart by {seeds}, which show differences from {number(difference.visible)} on'
+        f'{among}; {number(findings.effect)} {metric.name} would take '
+    )
     if difference.needed >= MOST:
         return f'{text}more than {MOST:,} seeds'
     low, high = difference.needed_range

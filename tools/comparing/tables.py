@@ -23,9 +23,11 @@ def _line(row: Row, baselines: list[str], findings: Findings) -> list[str]:
     cells = [row.name, str(len(row.scores)), spread(row)]
     for baseline in baselines:
         difference = found.get(baseline)
-        cells += (
-            [interval_text(difference.paired), f'{difference.p:.2g}'] if difference else ['', '']
-        )
+        if difference is None:
+            cells += ['', '']
+            continue
+        judged = difference.verdict != 'too few'
+        cells += [interval_text(difference.paired), f'{difference.p:.2g}' if judged else '']
     sizes = (('parameters', 1), ('flops', 1e-9), ('step_seconds', 1e3), ('seconds', 1))
     for fact, factor in sizes:
         value = row.median_of(fact)

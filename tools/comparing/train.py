@@ -57,6 +57,9 @@ def train(run: Run, folder: Path) -> dict:
     keeper = Keeper()
     runner.register_hook(keeper)
     runner.train()
+    if runner.val_loop and (not record.scores or record.scores[-1][0] != runner.iter):
+        # it was killed behind its last step
+        runner.val_loop.run()
     if not record.scores:
         raise ValueError('It was never validated: give the config a val_dataloader.')
     keeper.save(work_dir / 'pictures.npz')
@@ -68,7 +71,7 @@ def train(run: Run, folder: Path) -> dict:
         losses=record.losses,
         finite=all(math.isfinite(loss) for _, loss in record.losses),
         seconds=record.before + time.perf_counter() - begin,
-        step_seconds=statistics.median(record.durations),
+        step_seconds=statistics.median(record.durations) if record.durations else None,
         resumed=bool(cfg.get('resume')),
         **size,
     )

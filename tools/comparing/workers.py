@@ -6,7 +6,8 @@ import queue
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -142,23 +143,23 @@ def about(plan: Plan, run: Run) -> dict:
     )
 
 
-class printed_to:
-    """Sends what this process prints, other libraries' output too, to a file, at its end."""
+@contextmanager
+def printed_to(path: Path) -> Iterator[None]:
+    """Sends what this process prints, other libraries' output too, to the end of a file."""
+    kept = [os.dup(1), os.dup(2)]
+    _flush()
+    with open(path, 'ab') as file:
+        for stream in (1, 2):
+            os.dup2(file.fileno(), stream)
+    try:
+        yield
+    finally:
+        _flush()
+        for stream, before in zip((1, 2), kept, strict=True):
+            os.dup2(before, stream)
+            os.close(before)
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
 
-    def __enter__(self) -> None:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        self._kept = [os.dup(1), os.dup(2)]
-        with open(self.path, 'ab') as file:
-            for stream in (1, 2):
-                os.dup2(file.fileno(), stream)
-
-    def __exit__(self, *error) -> None:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        for stream, kept in zip((1, 2), self._kept, strict=True):
-            os.dup2(kept, stream)
-            os.close(kept)
+def _flush() -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()

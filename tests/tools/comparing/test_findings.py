@@ -9,6 +9,7 @@ from comparing.findings import find
 from comparing.metrics import Metric
 from comparing.report import facts_of, markdown
 from comparing.sentences import reading, sentences
+from comparing.tables import table
 
 
 def test_differences_are_of_pairs(plan, records, scores):
@@ -35,10 +36,13 @@ def test_a_sentence_each(plan, records):
     assert bilinear.startswith('bilinear is 1.04 box AP above nearest, between +0.87 and +1.21: ')
     assert bilinear.endswith('better, in 5 of 5 seeds (p is below 0.001 among 2 comparisons).')
     assert near.startswith('dysample is 0.50 box AP above nearest, between −')
-    assert 'not told apart by 5 seeds; 0.30 box AP would take about ' in near
+    assert 'not told apart by 5 seeds, which show differences from ' in near
+    assert ' on; 0.30 box AP would take about ' in near
     assert near.endswith('more of this machine.')
     assert against_bilinear.startswith('dysample is 0.54 box AP below bilinear')
-    assert 'a millionth' in reading(find(plan, records))[1]
+    # 0.1, -0.1, 0.2, -0.1 and 0
+    assert 'lies +0.02 from itself on average of 5 seeds' in reading(find(plan, records))[1]
+    assert 'differ by 0.12 (root mean square)' in reading(find(plan, records))[1]
 
 
 def test_hours_are_of_the_pairs_that_are_missing(plan, records):
@@ -55,6 +59,14 @@ def test_no_verdict_under_five_seeds(plan, records):
     assert {d.verdict for d in findings.differences} == {'too few'}
     assert all('give no verdict' in sentence for sentence in sentences(findings))
     assert '4 of 5 seeds are complete' in findings.cautions[0]
+    head, lines = table(findings)
+    assert [line[head.index('p, of all')] for line in lines] == ['', '', '']
+
+
+def test_a_comparison_that_is_not_there_yet_counts(plan, records):
+    early = {key: line for key, line in records.items() if line['variant'] != 'dysample'}
+    (difference,) = find(plan, early).differences
+    assert difference.p == pytest.approx(2 * difference.paired.p)
 
 
 def test_nothing_yet(plan):
@@ -94,8 +106,8 @@ def test_what_weakens_them_is_said(plan, records, line):
     assert 'dysample with seed 2 failed (KeyError: x)' in text
     assert 'raised, from 5 to 10' in text
     assert 'another primary metric, coco/segm_mAP' in text
-    assert findings.row('bilinear').mean == pytest.approx((51.1 + 20 + 50.6 + 51.4 + 51.4) / 5)
+    assert findings.rows[1].mean == pytest.approx((51.1 + 20 + 50.6 + 51.4 + 51.4) / 5)
     assert findings.differences[1].paired.count == 4
-    table = markdown(findings, facts_of(plan, records, 'command'))
-    assert '20.00 collapsed' in table and 'failed' in table
-    assert 'mask AP, not judged' in table
+    told = markdown(findings, facts_of(plan, records, 'command'))
+    assert '20.00 collapsed' in told and 'failed' in told
+    assert 'mask AP, not judged' in told

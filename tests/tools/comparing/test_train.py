@@ -100,22 +100,31 @@ class Killed(Exception):
 
 @pytest.fixture
 def killer():
-    """A hook that ends a run before its third step, once."""
+    """A hook that ends a run before its third step, or where it would be validated, once."""
 
     @HOOKS.register_module()
     class Killer(Hook):
-        waiting = True
+        waiting = 'step'
+
+        def kill(self, moment):
+            if Killer.waiting == moment:
+                Killer.waiting = None
+                raise Killed
 
         def before_train_iter(self, runner, batch_idx, data_batch=None):
-            if runner.iter == 2 and Killer.waiting:
-                Killer.waiting = False
-                raise Killed
+            if runner.iter == 2:
+                self.kill('step')
+
+        def before_val(self, runner):
+            self.kill('validation')
 
     yield Killer
     HOOKS._module_dict.pop('Killer')
 
 
-def test_a_run_that_was_killed_goes_on(shapes, killer):
+@pytest.mark.parametrize('moment', ['step', 'validation'])
+def test_a_run_that_was_killed_goes_on(moment, shapes, killer):
+    killer.waiting = moment
     comparison = plan(
         FASTER,
         shapes,
@@ -137,7 +146,8 @@ def test_a_run_that_was_killed_goes_on(shapes, killer):
         path.unlink() if path.is_file() else None
     whole = train(run, comparison.folder)
     assert not whole['resumed']
-    assert resumed['losses'] == whole['losses']
+    assert resumed['losses'] == whole['losses'] and resumed['scores'] == whole['scores']
+    assert [step for step, _ in resumed['curve']] == [3]
 
 
 def test_a_process_that_dies_takes_one_run_along(tmp_path, shapes):
@@ -148,7 +158,8 @@ def test_a_process_that_dies_takes_one_run_along(tmp_path, shapes):
     do_all(comparison, [first], [None], lambda run, record: told.append((run, record)))
     assert told[0][1]['status'] == 'failed' and 'exit code 7' in told[0][1]['error']
     Path(first.config).write_text('model = 0\n')
-    do_all(comparison, [first, second], [None], lambda run, record: told.append((run, record)))
+    # two processes at once
+    do_all(comparison, [first, second], [None] * 2, lambda run, record: told.append((run, record)))
     assert [record['status'] for _, record in told] == ['failed'] * 3
     assert all('Traceback' not in record['error'] for _, record in told)
     assert not records.is_done(records.read(comparison.folder)[first.key])
