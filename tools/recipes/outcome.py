@@ -10,6 +10,7 @@ import torch
 from matplotlib import colormaps, font_manager, rcParams
 from matplotlib.colors import Normalize
 from mmengine.dataset import pseudo_collate
+from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner, find_latest_checkpoint
 
@@ -202,11 +203,14 @@ class DrawableHook(Hook):
     priority = 'HIGH'
 
     def before_test(self, runner: Runner) -> None:
-        meta = runner.visualizer.dataset_meta or {}
-        runner.visualizer.dataset_meta = with_drawable_names(meta, _kind(runner) != 'detections')
+        # of several processes one draws, and the others' visualizers know nothing
+        if is_main_process():
+            meta = runner.visualizer.dataset_meta or {}
+            drawable = with_drawable_names(meta, _kind(runner) != 'detections')
+            runner.visualizer.dataset_meta = drawable
 
     def after_test_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=()) -> None:
-        classes = runner.visualizer.dataset_meta.get('classes') or ()
+        classes = runner.test_dataloader.dataset.metainfo.get('classes') or ()
         for sample in outputs:
             drop_empty_segments(sample, len(classes))
 
