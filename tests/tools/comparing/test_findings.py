@@ -93,6 +93,15 @@ def test_lower_may_be_better(plan, records):
     )
 
 
+def test_a_detector_that_finds_nothing_collapsed(plan, records, line):
+    """mmdet gives no scores then."""
+    nothing = next(run for run in plan.runs if run.variant == 'nearest')
+    records[nothing.key] = line(nothing, 50.0, scores={}, curve=[[10, {}], [20, {}]])
+    findings = find(plan, records)
+    assert findings.rows[0].scores[0] == 0 and findings.rows[0].collapsed == (0,)
+    assert findings.differences[0].paired.count == 5 and 'mask AP' in findings.others
+
+
 def test_what_weakens_them_is_said(plan, records, line):
     by_name = {(run.variant, run.seed): run for run in plan.runs}
     collapsed, failed = by_name['bilinear', 1], by_name['dysample', 2]
