@@ -59,6 +59,8 @@ def test_no_verdict_under_five_seeds(plan, records):
     assert {d.verdict for d in findings.differences} == {'too few'}
     assert all('give no verdict' in sentence for sentence in sentences(findings))
     assert '4 of 5 seeds are complete' in findings.cautions[0]
+    assert not any('Pairing removed' in told for told in reading(findings))
+    assert 'Pairing removed' in reading(find(plan, records))[2]
     head, lines = table(findings)
     assert [line[head.index('p, of all')] for line in lines] == ['', '', '']
 
