@@ -107,7 +107,6 @@ def test_every_upsampler_is_drawn(name, tmp_path):
 
 
 CONFIGS = {
-    'faster_rcnn_dysample': 4,
     'mask_rcnn_freqfusion': 4,
     'panoptic_fpn_fade': 3,
     'segformer_b1_carafe': 6,
