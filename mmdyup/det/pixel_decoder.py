@@ -2,11 +2,21 @@
 
 from types import SimpleNamespace
 
-from mmdet.models.layers import MSDeformAttnPixelDecoder, PixelDecoder
+from mmdet.models.layers import (
+    MSDeformAttnPixelDecoder,
+    PixelDecoder,
+    TransformerEncoderPixelDecoder,
+)
 from mmdet.registry import MODELS
 from torch import Tensor, nn
 
-from ..pyramid import DynamicPart, build_top_down, check_num_levels
+from ..pyramid import (
+    DynamicInterpolation,
+    DynamicPart,
+    Step,
+    build_top_down,
+    check_num_levels,
+)
 
 
 @MODELS.register_module()
@@ -60,6 +70,35 @@ class DyPixelDecoder(DynamicPart, PixelDecoder):
             x, fine = self.upsample_modules[i].meet(x, self.lateral_convs[i](feats[i]))
             x = self.output_convs[i](fine + x)
         return self.mask_feature(x), feats[-1]
+
+
+@MODELS.register_module()
+class DyTransformerEncoderPixelDecoder(DynamicInterpolation, TransformerEncoderPixelDecoder):
+    """mmdet's TransformerEncoderPixelDecoder, whose coarsest level a transformer encodes, with any
+    upsampler in its top-down path.
+
+    That path is the one of :class:`DyPixelDecoder`, and a config names it as that one. With
+    ``dict(type='nearest')`` it takes the state of mmdet's ``TransformerEncoderPixelDecoder`` and
+    gives its output.
+
+    Args:
+        *args: Those of ``mmdet.models.layers.TransformerEncoderPixelDecoder``.
+        upsample_cfg: The upsampler between two levels; see :class:`DynamicPart`.
+        **kwargs: Those of ``mmdet.models.layers.TransformerEncoderPixelDecoder``.
+
+    Raises:
+        ValueError: ``upsample_cfg`` names no upsampler, or two levels are not 2× apart.
+    """
+
+    own = dict(type='nearest')
+
+    def steps(self) -> list[Step]:
+        c = self.mask_feature.in_channels
+        return [Step(c, 2, c)] * (self.num_inputs - 1)
+
+    def calls(self, *inputs) -> list[int | None]:
+        # the mask of what was padded is resized first
+        return [None, *super().calls(*inputs)]
 
 
 @MODELS.register_module()

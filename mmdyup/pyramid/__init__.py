@@ -1,6 +1,9 @@
 """What the necks and heads of all frameworks share; needs none of them."""
 
+from .deconv import DynamicDeconv
 from .fpn import DynamicFPN
+from .hrnet import DynamicHRModule, DynamicHRNet
+from .interpolation import DynamicInterpolation, Restarted, Step, no_guide
 from .merging import (
     UpsamplerList,
     build_steps,
@@ -13,8 +16,14 @@ from .merging import (
 from .part import DynamicPart, effective_upsample_cfg
 
 __all__ = [
+    'DynamicDeconv',
     'DynamicFPN',
+    'DynamicHRModule',
+    'DynamicHRNet',
+    'DynamicInterpolation',
     'DynamicPart',
+    'Restarted',
+    'Step',
     'UpsamplerList',
     'build_steps',
     'build_top_down',
@@ -22,5 +31,6 @@ __all__ = [
     'check_pyramid',
     'effective_upsample_cfg',
     'merge_top_down',
+    'no_guide',
     'upsample_to_finest',
 ]

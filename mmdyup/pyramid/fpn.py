@@ -40,12 +40,14 @@ class DynamicFPN(DynamicPart):
         """Backbone features, finest first, to ``num_outs`` levels of ``out_channels``."""
         check_num_levels(inputs, len(self.in_channels))
         levels = inputs[self.start_level : self.backbone_end_level]
-        laterals = merge_top_down(
-            [conv(x) for conv, x in zip(self.lateral_convs, levels, strict=True)],
-            self.upsample_modules,
+        laterals = self._merge(
+            [conv(x) for conv, x in zip(self.lateral_convs, levels, strict=True)]
         )
         outs = self._level_outs(laterals)
         return tuple(outs + self._extra_levels(inputs, laterals, outs))
+
+    def _merge(self, laterals: list[Tensor]) -> list[Tensor]:
+        return merge_top_down(laterals, self.upsample_modules)
 
     def _level_outs(self, laterals: list[Tensor]) -> list[Tensor]:
         # the fpn convs of the extra levels come after those of the laterals

@@ -49,12 +49,17 @@ def build_top_down(upsample_cfg: dict, channels: int, num_levels: int) -> Upsamp
     return UpsamplerList(build_upsampler(upsample_cfg, channels) for _ in range(num_levels - 1))
 
 
-def merge_top_down(laterals: Sequence[Tensor], upsamplers: Sequence[Upsampler]) -> list[Tensor]:
+def merge_top_down(
+    laterals: Sequence[Tensor],
+    upsamplers: Sequence[Upsampler],
+    plugin: Callable[[Tensor], Tensor] | None = None,
+) -> list[Tensor]:
     """Adds every level, upsampled, to the next finer one, from the coarsest to the finest.
 
     Args:
         laterals: The levels, all of the same channels.
         upsamplers: The step between each level and the next coarser one.
+        plugin: What each merged level goes through, if anything.
 
     Returns:
         The merged levels, of the laterals' shapes.
@@ -62,7 +67,7 @@ def merge_top_down(laterals: Sequence[Tensor], upsamplers: Sequence[Upsampler]) 
     merged = list(laterals)
     for i in range(len(merged) - 1, 0, -1):
         x, fine = upsamplers[i - 1].meet(merged[i], merged[i - 1])
-        merged[i - 1] = fine + x
+        merged[i - 1] = fine + x if plugin is None else plugin(fine + x)
     return merged
 
 

@@ -1,5 +1,7 @@
 from typing import ClassVar
 
+from torch import nn
+
 from ..upsamplers import accepted_arguments, find_upsampler
 
 # What a config may inherit from a stock one, and our parts have no use for. In FPN, YOLOX, YOLACT
@@ -45,19 +47,33 @@ class DynamicPart:
 
     def __init__(self, *args, upsample_cfg: dict | None = None, **kwargs) -> None:
         super().__init__(*args, **self.parent_options, **kwargs)
-        self.upsample_cfg = effective_upsample_cfg(upsample_cfg, self.default_upsample_cfg())
+        default = self.default_upsample_cfg()
+        if not upsample_cfg and default is None:
+            self.upsample_cfg = None
+            return
+        self.upsample_cfg = effective_upsample_cfg(upsample_cfg, default)
         self.add_upsamplers()
 
-    def default_upsample_cfg(self) -> dict:
-        """The parent's own interpolation, which is taken where there is no ``upsample_cfg``."""
+    def default_upsample_cfg(self) -> dict | None:
+        """The parent's own interpolation, which is taken where there is no ``upsample_cfg``.
+
+        None leaves the parent as it is: then nothing is built.
+        """
         return dict(type='nearest')
 
     def add_upsamplers(self) -> None:
         """Builds the modules that ``self.upsample_cfg`` asks for."""
         raise NotImplementedError
 
+    @classmethod
+    def adopt(cls, module: nn.Module, upsample_cfg: dict) -> None:
+        """Makes of an object of the parent's class, which another part has built, one of this."""
+        module.__class__ = cls
+        module.upsample_cfg = upsample_cfg
+        module.add_upsamplers()
 
-def effective_upsample_cfg(cfg: dict | None, default: dict) -> dict:
+
+def effective_upsample_cfg(cfg: dict | None, default: dict | None) -> dict:
     """The config of a part's upsampler, without what it inherited from a stock config.
 
     mmengine merges ``upsample_cfg=dict(type='DySample')`` into the parent's, so that arguments of
@@ -68,6 +84,7 @@ def effective_upsample_cfg(cfg: dict | None, default: dict) -> dict:
     Args:
         cfg: The ``upsample_cfg`` of a config, or None.
         default: Taken where ``cfg`` is None or empty; its ``type`` where ``cfg`` has no ``mode``.
+            None where the parent has several interpolations.
 
     Returns:
         What :func:`mmdyup.build_upsampler` takes.
@@ -78,8 +95,9 @@ def effective_upsample_cfg(cfg: dict | None, default: dict) -> dict:
     """
     cfg = cfg or default
     if isinstance(cfg, dict) and 'type' not in cfg and set(cfg) <= set(_INTERPOLATION):
-        mode = cfg.get('mode', default['type'])
-        cfg = {**(default if mode == default['type'] else {}), **cfg, 'type': mode}
+        default = default or {}
+        mode = cfg.get('mode', default.get('type'))
+        cfg = {**(default if mode == default.get('type') else {}), **cfg, 'type': mode}
     cls, _ = find_upsampler(cfg)
     accepted = accepted_arguments(cls)
     effective = {}

@@ -1,5 +1,7 @@
 """MaskFormer's heads, mmdet's and mmseg's, and what their pixel decoder upsamples with."""
 
+import copy
+
 import pytest
 import torch
 from mmengine.config import ConfigDict
@@ -9,7 +11,11 @@ pytest.importorskip('mmdet')
 from mmdet.models.dense_heads import MaskFormerHead  # noqa: E402
 from mmdet.structures import DetDataSample  # noqa: E402
 
-from mmdyup.det import DyMaskFormerHead, DyPixelDecoder  # noqa: E402
+from mmdyup.det import (  # noqa: E402
+    DyMaskFormerHead,
+    DyPixelDecoder,
+    DyTransformerEncoderPixelDecoder,
+)
 
 ATTENTION = dict(embed_dims=32, num_heads=2, dropout=0.0, batch_first=True)
 ARGS = ConfigDict(
@@ -87,9 +93,32 @@ def test_a_gradient_everywhere(ours, parent, options, kind):
 
 
 def test_another_decoder():
-    args = ConfigDict(ARGS, pixel_decoder=dict(type='mmdet.TransformerEncoderPixelDecoder'))
-    with pytest.raises(ValueError, match=r"is a TransformerEncoderPixelDecoder: .*'mmdet.PixelDec"):
+    args = ConfigDict(ARGS, pixel_decoder=dict(type='mmdet.MSDeformAttnPixelDecoder'))
+    with pytest.raises(ValueError, match=r"is a MSDeformAttnPixelDecoder: .*'mmdet.PixelDec"):
         DyMaskFormerHead(**args)
+
+
+@pytest.mark.parametrize('said', [None, dict(type='nearest')], ids=str)
+def test_a_transformer_encoder_before_the_path(said):
+    encoder = dict(
+        num_layers=1,
+        layer_cfg=dict(
+            self_attn_cfg=ATTENTION,
+            ffn_cfg=dict(embed_dims=32, feedforward_channels=32, ffn_drop=0.0),
+        ),
+    )
+    kind = dict(type='mmdet.TransformerEncoderPixelDecoder', encoder=encoder)
+    positions = dict(num_feats=16, normalize=True)
+    args = ConfigDict(ARGS, pixel_decoder=dict(kind, positional_encoding=positions))
+    ours = DyMaskFormerHead(**copy.deepcopy(args), upsample_cfg=said).eval()
+    parent = MaskFormerHead(**args).eval()
+    parent.init_weights()
+    ours.load_state_dict(parent.state_dict(), strict=True)
+    assert type(ours.pixel_decoder) is DyTransformerEncoderPixelDecoder
+    levels = [torch.randn(2, c, 16 // 2**i, 24 // 2**i) for i, c in enumerate(ARGS.in_channels)]
+    with torch.no_grad():
+        for a, b in zip(ours(levels, SAMPLES), parent(levels, SAMPLES), strict=True):
+            assert torch.equal(a, b)
 
 
 def test_a_config_of_the_head_stays_as_it_is():

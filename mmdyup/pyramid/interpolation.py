@@ -1,0 +1,196 @@
+"""One mechanism for parents that interpolate by a function, somewhere within their ``forward``."""
+
+from collections.abc import Sequence
+from typing import ClassVar, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from ..upsamplers import Upsampler, build_upsampler, find_upsampler
+from .merging import UpsamplerList
+from .part import DynamicPart
+
+
+class Step(NamedTuple):
+    """An interpolation in a parent's ``forward`` that an upsampler takes over.
+
+    Attributes:
+        channels: Channels of what is upsampled.
+        scale_factor: The upsampling ratio.
+        guide_channels: Channels of the finer feature; None where there is none at hand.
+    """
+
+    channels: int
+    scale_factor: int = 2
+    guide_channels: int | None = None
+
+
+class Restarted:
+    """Base of a part whose parent's ``init_weights`` may leave other weights in its upsamplers."""
+
+    def init_weights(self) -> None:
+        """The parent's start, then that of the upsamplers."""
+        if hasattr(super(), 'init_weights'):
+            super().init_weights()
+        for module in self.modules():
+            if isinstance(module, Upsampler):
+                module.is_init = False
+                module.init_weights()
+
+
+class DynamicInterpolation(Restarted, DynamicPart):
+    """Base that stands before a parent whose ``forward`` calls ``F.interpolate`` on its way.
+
+    Nothing of that ``forward`` is written again: while it runs, the k-th call of ``F.interpolate``,
+    by a function or by an ``nn.Upsample`` below, goes to the upsampler that :meth:`calls` names for
+    it, and the rest of the parent goes on with the result::
+
+        @MODELS.register_module()
+        class DyHRFPN(DynamicInterpolation, HRFPN):
+            def steps(self):
+                return [Step(c, 2**i) for i, c in enumerate(self.in_channels) if i > 0]
+
+    The finer feature, which a guided upsampler sees, is what :meth:`guide` returns, or else the
+    feature whose size the parent asked for. If the upsampler changes it, the parent has the changed
+    one from there on. An upsampled map is fitted to the size that the parent asks for.
+
+    With the parent's own interpolation, ``own``, it takes the parent's state and gives its output.
+    It compiles into one graph, but for a guided upsampler whose guide is found by the size asked
+    for: that runs as it is beside the graph.
+
+    Args:
+        *args: Those of the parent.
+        upsample_cfg: The upsampler of every step; see :class:`DynamicPart`.
+        **kwargs: Those of the parent.
+
+    Raises:
+        ValueError: ``upsample_cfg`` names no upsampler, or a guided one where a step has no finer
+            feature.
+    """
+
+    #: The parent's own interpolation; None where it has several, which it keeps unless others are
+    #: asked for.
+    own: ClassVar[dict | None] = dict(type='bilinear')
+
+    def steps(self) -> Sequence[Step]:
+        """What is upsampled, as a rule in the order of the parent's interpolations."""
+        raise NotImplementedError
+
+    def calls(self, *inputs) -> Sequence[int | None]:
+        """For each call of ``F.interpolate``, the number of its step; None, and calls after the
+        last, are left as they are."""
+        return range(len(self.upsample_modules))
+
+    def guide(self, k: int, *inputs) -> Tensor | None:
+        """The finer feature of step k, at the time of that step."""
+        return None
+
+    def default_upsample_cfg(self) -> dict | None:
+        align_corners = getattr(self, 'align_corners', None)
+        if align_corners is None or self.own != dict(type='bilinear'):
+            return self.own
+        return dict(self.own, align_corners=align_corners)
+
+    def add_upsamplers(self) -> None:
+        steps = self.steps()
+        if find_upsampler(self.upsample_cfg)[0].guided and any(
+            step.guide_channels is None for step in steps
+        ):
+            raise no_guide(self, self.upsample_cfg)
+        self.upsample_modules = UpsamplerList(
+            build_upsampler(self.upsample_cfg, *step) for step in steps
+        )
+
+    def forward(self, *args, **kwargs):
+        """The parent's, with the upsamplers in it."""
+        if self.upsample_cfg is None:
+            return super().forward(*args, **kwargs)
+        if self._looks_for_guides:
+            return self._uncompiled(*args, **kwargs)
+        return self._exchanged(*args, **kwargs)
+
+    def _exchanged(self, *args, **kwargs):
+        with _Exchange(self, args):
+            return super().forward(*args, **kwargs)
+
+    # a compiler does not show who asked for a size
+    @torch.compiler.disable
+    def _uncompiled(self, *args, **kwargs):
+        return self._exchanged(*args, **kwargs)
+
+    @property
+    def _looks_for_guides(self) -> bool:
+        guided = any(upsampler.guided for upsampler in self.upsample_modules)
+        return guided and type(self).guide is DynamicInterpolation.guide
+
+
+def no_guide(part: nn.Module, upsample_cfg: dict) -> ValueError:
+    """What is to be said of a guided upsampler where there is no finer feature."""
+    name = find_upsampler(upsample_cfg)[0].__name__
+    return ValueError(
+        f'{name} needs the finer feature as its guide, and where {type(part).__name__} upsamples '
+        'there is none at hand: choose an upsampler that is not guided.'
+    )
+
+
+_SIZES = (Tensor.shape.__get__, Tensor.size)
+
+
+class _Exchange(TorchFunctionMode):
+    """Hands a part's calls of ``F.interpolate`` to its upsamplers, in their order."""
+
+    def __init__(self, part: DynamicInterpolation, inputs: tuple) -> None:
+        super().__init__()
+        self.part = part
+        self.inputs = inputs
+        self.left = list(part.calls(*inputs))
+        self.asked = []
+        self.changed = []
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if self.changed:
+            args, kwargs = self._now(args), self._now(kwargs)
+        if func in _SIZES:
+            self.asked = [*(x for x in self.asked if x is not args[0]), args[0]]
+        if func is F.interpolate and self.left:
+            k = self.left.pop(0)
+            if k is not None:
+                return self._upsample(k, *args, **kwargs)
+        return func(*args, **kwargs)
+
+    def _upsample(self, k: int, x: Tensor, size=None, scale_factor=None, *_, **__) -> Tensor:
+        upsampler = self.part.upsample_modules[k]
+        # what the upsampler does within itself is none of a part's around this one
+        with torch._C.DisableTorchFunction():
+            size = tuple(size or (int(scale_factor * n) for n in x.shape[-2:]))
+            fine = self._finer(k, size)
+            if fine is None:
+                if upsampler.guided:
+                    raise no_guide(self.part, self.part.upsample_cfg)
+                fine = x.new_empty((1, 1, *size))
+            y, changed = upsampler.meet(x, fine)
+        if changed is not fine:
+            self.changed.append((fine, changed))
+        return y
+
+    def _finer(self, k: int, size: tuple[int, int]) -> Tensor | None:
+        fine = self.part.guide(k, *self.inputs)
+        if fine is None:
+            sized = [x for x in self.asked if x.dim() == 4 and tuple(x.shape[-2:]) == size]
+            fine = sized[-1] if sized else None
+        return self._now(fine)
+
+    def _now(self, value):
+        """The same, with what upsamplers made of the features in it."""
+        if isinstance(value, Tensor):
+            for before, after in self.changed:
+                value = after if value is before else value
+            return value
+        if type(value) in (list, tuple):
+            return type(value)(self._now(x) for x in value)
+        if isinstance(value, dict):
+            return {name: self._now(x) for name, x in value.items()}
+        return value

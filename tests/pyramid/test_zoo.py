@@ -1,0 +1,436 @@
+"""Parts whose parent interpolates, or deconvolves, on its way: each beside its parent."""
+
+import copy
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pytest
+import torch
+import torch.nn.functional as F
+from mmengine.config import ConfigDict
+from mmengine.model import Sequential
+
+import mmdyup
+from mmdyup import Upsampler
+from mmdyup.pyramid import DynamicPart
+
+
+def levels(*channels, size=(16, 24), first=0):
+    """Features of two pictures, each level half the one before, rounded up."""
+    made = []
+    for c in channels:
+        made.append(torch.randn(2, c, *size))
+        size = tuple(math.ceil(n / 2) for n in size)
+    return tuple(made[first:])
+
+
+@dataclass
+class Case:
+    """A part, what builds it and its parent, and what comes in.
+
+    Attributes:
+        part: Its name in ``mmdyup.det`` or ``mmdyup.seg``.
+        args: Arguments of both.
+        inputs: Makes what both are called with, for any size of the finest map.
+        upsamplers: Ratios of the upsamplers, in order.
+        guided: Whether guided upsamplers find a finer feature.
+        own: The parent's own interpolation, as in the config; None where the parent has several.
+        odd: A size that does not divide, if the parent takes such.
+    """
+
+    framework: str
+    part: str
+    args: dict
+    inputs: Callable
+    upsamplers: list[int]
+    guided: bool = True
+    own: dict | None = field(default_factory=lambda: dict(type='bilinear'))
+    size: tuple[int, int] = (16, 24)
+    odd: tuple[int, int] | None = None
+
+    @property
+    def cls(self):
+        return getattr(vars(mmdyup)[self.framework], self.part)
+
+    @property
+    def parent(self):
+        package = dict(det='mmdet', seg='mmseg')[self.framework]
+        return next(c for c in self.cls.__mro__ if c.__module__.startswith(f'{package}.'))
+
+    def build(self, upsample_cfg=None):
+        return self.cls(**copy.deepcopy(self.args), upsample_cfg=upsample_cfg)
+
+    def pair(self, upsample_cfg=None):
+        """Ours and its parent, of the same state."""
+        ours, parent = self.build(upsample_cfg), self.parent(**copy.deepcopy(self.args))
+        ours.load_state_dict(parent.state_dict(), strict=True)
+        return ours, parent
+
+
+NEAREST = dict(type='nearest')
+CORNERS = dict(type='bilinear', align_corners=True)
+DECONV = dict(type='deconv')
+BN = dict(type='BN')
+GN = dict(type='GN', num_groups=4)
+
+
+def picture(size):
+    return (torch.randn(2, 3, *size),)
+
+
+def hr_stages(**branches):
+    def stage(n, block):
+        return dict(
+            num_modules=1,
+            num_branches=n,
+            block=block,
+            num_blocks=(1,) * n,
+            num_channels=(32, 64, 32, 64)[:n],
+        )
+
+    return dict(
+        extra=dict(
+            stage1=stage(1, 'BOTTLENECK'),
+            stage2=stage(2, 'BASIC'),
+            stage3=stage(3, 'BASIC'),
+            stage4=stage(4, 'BASIC'),
+        )
+    )
+
+
+FPN = dict(in_channels=[32, 64, 32, 64], out_channels=32, num_outs=5)
+SOLO = dict(
+    num_classes=3,
+    in_channels=32,
+    feat_channels=32,
+    stacked_convs=2,
+    num_grids=[7, 6, 5, 4, 3],
+    strides=[8, 8, 16, 32, 32],
+    norm_cfg=GN,
+    loss_mask=dict(type='mmdet.DiceLoss', use_sigmoid=True, loss_weight=3.0),
+    loss_cls=dict(type='mmdet.FocalLoss'),
+)
+RTMDET = dict(
+    num_classes=3,
+    in_channels=32,
+    feat_channels=32,
+    stacked_convs=1,
+    anchor_generator=dict(type='mmdet.MlvlPointGenerator', offset=0, strides=[8, 16, 32]),
+    bbox_coder=dict(type='mmdet.DistancePointBBoxCoder'),
+    loss_cls=dict(type='mmdet.QualityFocalLoss', use_sigmoid=True),
+    loss_bbox=dict(type='mmdet.GIoULoss'),
+    norm_cfg=BN,
+)
+SEMANTIC = dict(
+    num_ins=4,
+    fusion_level=1,
+    num_convs=1,
+    in_channels=32,
+    conv_out_channels=32,
+    num_classes=3,
+    loss_seg=dict(type='mmdet.CrossEntropyLoss', ignore_index=255, loss_weight=0.2),
+)
+ENCODER = ConfigDict(
+    num_layers=1,
+    layer_cfg=dict(
+        self_attn_cfg=dict(embed_dims=32, num_heads=2, dropout=0.0, batch_first=True),
+        ffn_cfg=dict(embed_dims=32, feedforward_channels=32, ffn_drop=0.0),
+    ),
+)
+
+
+def pyramid(*channels):
+    return lambda size: (levels(*channels, size=size),)
+
+
+def det_cases():
+    def case(*args, **options):
+        return Case('det', *args, **options)
+
+    four = pyramid(32, 64, 32, 64)
+    yield case(
+        'DyHRNet',
+        hr_stages(),
+        picture,
+        [2, 2, 4, 2] + [2, 4, 8, 2, 4, 2],
+        own=NEAREST,
+        size=(64, 64),
+        odd=(66, 90),
+    )
+    yield case(
+        'DyHourglassNet',
+        dict(
+            downsample_times=2,
+            num_stacks=2,
+            stage_channels=(32, 32, 64),
+            stage_blocks=(1, 1, 1),
+            feat_channel=32,
+        ),
+        picture,
+        [2] * 4,
+        own=NEAREST,
+        size=(64, 96),
+        odd=(70, 90),
+    )
+    yield case('DyHRFPN', FPN, four, [2, 4, 8], odd=(17, 23))
+    yield case(
+        'DyYOLOV3Neck',
+        dict(num_scales=3, in_channels=[64, 32, 32], out_channels=[64, 32, 32]),
+        pyramid(32, 32, 64),
+        [2, 2],
+        own=NEAREST,
+        odd=(17, 23),
+    )
+    yield case(
+        'DyFPG',
+        dict(
+            FPN,
+            in_channels=[32, 64, 32, 64],
+            inter_channels=32,
+            stack_times=2,
+            paths=['td', 'td'],
+            same_down_trans=dict(type='interpolation_conv', mode='nearest', kernel_size=3),
+            across_lateral_trans=dict(type='conv', kernel_size=1),
+            across_down_trans=dict(type='interpolation_conv', mode='nearest', kernel_size=3),
+            across_skip_trans=dict(type='conv', kernel_size=1),
+            skip_inds=[(), (), (), (), ()],
+            norm_cfg=BN,
+        ),
+        lambda size: (levels(32, 64, 32, 64, size=size),),
+        [2] * 16,
+        guided=False,
+        own=NEAREST,
+        size=(32, 32),
+    )
+    yield case(
+        'DyNASFPN',
+        dict(FPN, in_channels=[32, 64, 32, 64], start_level=1, stack_times=2),
+        four,
+        [4, 2, 2] * 2,
+        own=NEAREST,
+        size=(64, 64),
+    )
+    yield case(
+        'DyNASFCOSFPN',
+        dict(FPN, start_level=1, add_extra_convs=True, norm_cfg=BN),
+        four,
+        [4, 4, 2, 4, 4],
+        own=None,
+        size=(32, 48),
+    )
+    yield case('DyFPNDropBlock', FPN, four, [2] * 3, own=NEAREST, odd=(17, 23))
+    yield case(
+        'DyDyHead',
+        dict(in_channels=32, out_channels=32, num_blocks=2),
+        pyramid(*[32] * 5),
+        [2] * 8,
+        own=CORNERS,
+        odd=(19, 23),
+    )
+    yield case(
+        'DyCTResNetNeck',
+        dict(in_channels=32, num_deconv_filters=(32, 64), num_deconv_kernels=(4, 4), use_dcn=False),
+        pyramid(16, 32),
+        [2, 2],
+        guided=False,
+        own=DECONV,
+        odd=(17, 23),
+    )
+    for name, n in [
+        ('DySOLOHead', 5),
+        ('DyDecoupledSOLOHead', 10),
+        ('DyDecoupledSOLOLightHead', 5),
+    ]:
+        yield case(name, SOLO, pyramid(*[32] * 5), [2] * (1 + n), guided=False, size=(32, 48))
+    yield case(
+        'DySOLOV2Head',
+        dict(
+            SOLO,
+            mask_feature_head=ConfigDict(
+                feat_channels=32, start_level=0, end_level=3, out_channels=8, norm_cfg=GN
+            ),
+        ),
+        pyramid(*[32] * 5),
+        [2] * 7,
+        size=(32, 48),
+    )
+    for name in ('DyRTMDetInsHead', 'DyRTMDetInsSepBNHead'):
+        yield case(name, RTMDET, pyramid(*[32] * 3), [2, 4], odd=(17, 23))
+    yield case(
+        'DyGridHead',
+        dict(
+            grid_points=4,
+            num_convs=1,
+            in_channels=16,
+            point_feat_channels=8,
+            norm_cfg=dict(type='GN', num_groups=4),
+        ),
+        lambda size: (torch.randn(2, 16, 14, 14),),
+        [2],
+        guided=False,
+        own=DECONV,
+    )
+    yield case(
+        'DyFeatureRelayHead',
+        dict(in_channels=16, out_conv_channels=32, roi_feat_size=7, scale_factor=2),
+        lambda size: (torch.randn(2, 16),),
+        [2],
+        guided=False,
+        own=CORNERS,
+    )
+    for name in ('DyFusedSemanticHead', 'DySCNetSemanticHead'):
+        yield case(name, SEMANTIC, pyramid(*[32] * 4), [2, 4], own=CORNERS, odd=(17, 23))
+    yield case(
+        'DyTransformerEncoderPixelDecoder',
+        dict(
+            in_channels=[32, 64, 32, 64],
+            feat_channels=32,
+            out_channels=32,
+            encoder=ENCODER,
+            positional_encoding=dict(num_feats=16, normalize=True),
+        ),
+        lambda size: (
+            levels(32, 64, 32, 64, size=size),
+            [dict(batch_input_shape=(64, 96), img_shape=(60, 96))] * 2,
+        ),
+        [2] * 3,
+        own=NEAREST,
+        odd=(17, 23),
+    )
+
+
+CASES = {}
+if 'det' in vars(mmdyup):
+    CASES |= {case.part: case for case in det_cases()}
+
+
+@pytest.fixture(params=CASES)
+def case(request):
+    return CASES[request.param]
+
+
+def maps(outs):
+    """All tensors in a result, in order."""
+    if isinstance(outs, torch.Tensor):
+        return [outs]
+    outs = outs.values() if isinstance(outs, dict) else outs
+    return [x for out in outs for x in maps(out)]
+
+
+def run(module, inputs, training=False):
+    module.train(training)
+    # a module may change what comes in, and draw
+    torch.manual_seed(1)
+    return maps(module(*copy.deepcopy(inputs)))
+
+
+def upsamplers(part):
+    return [module for module in part.modules() if isinstance(module, Upsampler)]
+
+
+@pytest.mark.parametrize('training', [True, False], ids=['training', 'eval'])
+@pytest.mark.parametrize('said', [False, True], ids=['default', 'named'])
+def test_the_parents_own_interpolation_is_the_parent(case, training, said):
+    ours, parent = case.pair(case.own if said else None)
+    inputs = case.inputs(case.size)
+    outs, expected = run(ours, inputs, training), run(parent, inputs, training)
+    assert len(outs) == len(expected) and all(map(torch.equal, outs, expected))
+
+
+def test_its_upsamplers(case):
+    part = case.build(dict(type='DySample'))
+    assert [m.scale_factor for m in upsamplers(part)] == case.upsamplers
+    assert isinstance(part, DynamicPart) and part.upsample_cfg == dict(type='DySample')
+
+
+@pytest.mark.parametrize('training', [True, False], ids=['training', 'eval'])
+def test_every_upsampler_is_used_and_learns(case, training):
+    part, parent = case.build(dict(type='DySample')), case.parent(**copy.deepcopy(case.args))
+    inputs = case.inputs(case.size)
+    outs, expected = run(part, inputs, training), run(parent, inputs, training)
+    assert [x.shape for x in outs] == [x.shape for x in expected]
+    sum(x.square().sum() for x in outs).backward()
+    for upsampler in upsamplers(part):
+        assert upsampler.offset.weight.grad.isfinite().all()
+        assert upsampler.offset.weight.grad.any()
+
+
+def test_odd_sizes_are_fitted(case):
+    if case.odd is None:
+        pytest.skip('the parent wants sizes that divide')
+    part = case.build(dict(type='DySample'))
+    outs = run(part, case.inputs(case.odd))
+    assert all(x.isfinite().all() for x in outs)
+
+
+def test_guided_ones_see_the_finer_feature_or_are_refused(case):
+    cfg = dict(type='SAPA')
+    if not case.guided:
+        with pytest.raises(ValueError, match='SAPA needs the finer feature.*is not guided'):
+            case.build(cfg)
+        return
+    part = case.build(cfg)
+    for size in filter(None, (case.size, case.odd)):
+        part.zero_grad()
+        sum(x.square().sum() for x in run(part, case.inputs(size))).backward()
+        for upsampler in upsamplers(part):
+            for name, parameter in upsampler.named_parameters():
+                assert parameter.grad.isfinite().all(), name
+
+
+class Shifting(Upsampler):
+    """Nearest; adds ``shift`` to the finer level that it meets."""
+
+    guided = True
+    shift = 0
+
+    def __init__(self, in_channels, scale_factor=2, guide_channels=None):
+        super().__init__(in_channels, scale_factor)
+        self.guide_channels = guide_channels or in_channels
+
+    def forward(self, x, guide=None):
+        assert guide.shape[1] == self.guide_channels
+        return F.interpolate(x, scale_factor=self.scale_factor)
+
+    def meet(self, x, fine):
+        x, fine = super().meet(x, fine)
+        return x, fine + self.shift
+
+
+def test_what_a_meeting_makes_of_the_finer_level_goes_on(case):
+    if not case.guided:
+        pytest.skip('there is no finer level')
+    part = case.build(dict(type=Shifting))
+    inputs = case.inputs(case.size)
+    expected = run(part, inputs)
+    changed = []
+    for upsampler in upsamplers(part):
+        upsampler.shift = 1
+        changed.append(not all(map(torch.equal, run(part, inputs), expected)))
+        upsampler.shift = 0
+    # not every parent uses every finer level again
+    assert any(changed)
+
+
+def test_the_start_survives_a_parents_init(case):
+    part = case.build(dict(type='DySample'))
+    init_cfg = dict(type='Xavier', layer='Conv2d', distribution='uniform', bias=1)
+    Sequential(part, init_cfg=init_cfg).init_weights()
+    for upsampler in upsamplers(part):
+        torch.testing.assert_close(upsampler.offset.weight.std().item(), 0.001, rtol=0.25, atol=0)
+        assert not upsampler.offset.bias.any()
+
+
+@pytest.mark.parametrize(
+    ('cfg', 'kind', 'match'),
+    [
+        ('DySample', TypeError, 'must be a dict'),
+        (dict(type='DySampel'), ValueError, "no upsampler 'DySampel'"),
+        (dict(type='DySample', colour=1), ValueError, 'colour=1'),
+    ],
+    ids=str,
+)
+def test_a_config_that_does_not_fit(case, cfg, kind, match):
+    with pytest.raises(kind, match=match):
+        case.build(cfg)
