@@ -150,6 +150,30 @@ class UpsamplerContract:
             assert y.is_contiguous(memory_format=torch.channels_last) == (mixed[0] is last[0])
             torch.testing.assert_close(y, upsampler(x, guide), rtol=1e-4, atol=1e-5)
 
+    def test_what_can_be_looked_at(self):
+        upsampler = self.stirred()
+        maps = [z for z in self.inputs(upsampler, 2, 3, 5) if z is not None]
+        fine = tuple(upsampler.scale_factor * n for n in (3, 5))
+        if hasattr(upsampler, 'points'):
+            points = upsampler.points(*maps)
+            n, groups, count, *pair_and_size = points.shape
+            assert n == 2 and pair_and_size == [2, *fine] and points.isfinite().all()
+            moved = points - upsampler.start_points(maps[0])
+            assert moved.shape == points.shape
+            if hasattr(upsampler, 'scopes'):
+                assert upsampler.scopes(*maps).shape == points.shape
+            if hasattr(upsampler, 'weights'):
+                weights = upsampler.weights(*maps)
+                assert weights.shape[2:] == (count, *fine) and groups % weights.shape[1] == 0
+                torch.testing.assert_close(weights.sum(2), torch.ones_like(weights[:, :, 0]))
+        if hasattr(upsampler, 'kernels'):
+            kernels = upsampler.kernels(*maps)
+            assert kernels.shape[::2] == (2, fine[0]) and kernels.shape[3] == fine[1]
+        gates = upsampler.gates(*maps) if hasattr(upsampler, 'gates') else None
+        if gates is not None:
+            assert gates.shape in ((2, 1, 3, 5), (2, 1, *fine))
+            assert gates.min() >= 0 and gates.max() <= 1
+
     @pytest.mark.parametrize('dtype', HALVES, ids=str)
     def test_half_precision_is_the_float32_result_rounded(self, dtype):
         upsampler = self.build().to(dtype)
@@ -238,6 +262,29 @@ class UpsamplerContract:
         expected = rf'x must have the shape \(N, C, H, W\), but it is \({self.channels}, 3, 4\)'
         with pytest.raises(ValueError, match=expected):
             upsampler(*maps)
+
+    def test_recorders_that_cannot_look_into_it_are_told(self):
+        upsampler = self.build()
+        maps = self.inputs(upsampler, 1, 3, 4)
+        with pytest.raises(TypeError, match='torch.fx cannot look into mmdyup; take torch.export'):
+            torch.fx.symbolic_trace(upsampler)
+        with pytest.raises(NotImplementedError, match='cannot be scripted: take torch.jit.trace'):
+            torch.jit.script(torch.nn.Sequential(upsampler))
+
+        class Whole(torch.fx.Tracer):
+            def is_leaf_module(self, module, name):
+                return isinstance(module, Upsampler)
+
+        class Holder(torch.nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.upsampler = upsampler
+
+            def forward(self, x, guide):
+                return self.upsampler(x, guide)
+
+        traced = torch.fx.GraphModule(Holder(), Whole().trace(Holder()))
+        assert torch.equal(traced(*maps), upsampler(*maps))
 
     def test_a_guide_is_asked_for_or_ignored(self):
         upsampler = self.build()

@@ -2,15 +2,16 @@
 
 from preamble import one_sentence  # isort: skip  (before all else)
 
-import sys
 from pathlib import Path
 
+from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
-from recipes.checks import check_checkpoint, check_data, check_fits
+from recipes.checks import check_data
 from recipes.cli import load_config, make_parser
 from recipes.config import evaluators
-from recipes.outcome import save_pictures
+from recipes.fits import check_fits, read_checkpoint
+from recipes.outcome import DrawableHook, predict_alone, save_pictures
 
 
 def parse_args(argv):
@@ -24,8 +25,9 @@ def prepare(args):
     if args.out and Path(args.out).suffix not in ('.pkl', '.pickle'):
         raise ValueError(f'--out {args.out}: give a name that ends in .pkl, for it is a pickle.')
     cfg = load_config(args)
-    check_checkpoint(args.checkpoint)
-    check_data(cfg, ('test',))
+    checkpoint = read_checkpoint(args.checkpoint)
+    if not check_data(cfg, ('test',), not args.no_check).labelled:
+        predict_alone(cfg, Path(cfg.work_dir))
     cfg.load_from = args.checkpoint
     cfg.resume = False
     if args.out:
@@ -34,19 +36,23 @@ def prepare(args):
         cfg.test_evaluator = [*evaluators(cfg.test_evaluator), dump]
     if args.show_dir:
         save_pictures(cfg, str(Path(args.show_dir).resolve()))
-    return cfg
+    return cfg, checkpoint
 
 
 def main(argv=None):
     args = parse_args(argv)
     with one_sentence():
-        cfg = prepare(args)
+        cfg, checkpoint = prepare(args)
     runner = Runner.from_cfg(cfg)
-    try:
-        check_fits(runner.model, args.checkpoint)
-    except ValueError as error:
-        sys.exit(str(error))
+    runner.register_hook(DrawableHook())
+    with one_sentence():
+        check_fits(runner.model, runner.cfg, args.checkpoint, checkpoint)
+    del checkpoint
     runner.test()
+    alone = any(metric.get('format_only') for metric in evaluators(cfg.test_evaluator))
+    if alone and is_main_process():
+        for path in sorted(Path(cfg.work_dir).glob('predictions*.json')):
+            print(f'Predictions: {path}', flush=True)
 
 
 if __name__ == '__main__':

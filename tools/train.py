@@ -5,9 +5,10 @@ from preamble import one_sentence  # isort: skip  (before all else)
 from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
-from recipes.checks import check_checkpoint, check_data, check_weights
+from recipes.checks import check_data, check_weights
 from recipes.cli import load_config, make_parser, use_amp
 from recipes.outcome import conclude
+from recipes.start import check_start, choose_start, claim, resume_exactly
 
 
 def parse_args(argv):
@@ -39,24 +40,26 @@ def prepare(args):
                 'the batch size that its learning rate was chosen for.'
             )
         cfg.auto_scale_lr.enable = True
-    if args.resume:
-        cfg.resume = True
-        cfg.load_from = None if args.resume == 'auto' else args.resume
-    if cfg.get('load_from'):
-        check_checkpoint(cfg.load_from)
-    check_data(cfg, ('train', 'val'))
+    checkpoint = choose_start(cfg, args.resume)
+    check_data(cfg, ('train', 'val'), not args.no_check)
     check_weights(cfg)
-    return cfg
+    resume_exactly(cfg)
+    return cfg, checkpoint
 
 
 def main(argv=None):
     args = parse_args(argv)
     with one_sentence():
-        cfg = prepare(args)
+        cfg, checkpoint = prepare(args)
+        lock = claim(cfg.work_dir)
     runner = Runner.from_cfg(cfg)
+    with one_sentence():
+        check_start(runner, checkpoint)
+    del checkpoint
     runner.train()
     if is_main_process():
         conclude(runner, args.show_dir or runner.work_dir)
+        lock.close()
 
 
 if __name__ == '__main__':

@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor
+from torch.fx import Proxy
 
 
 def check_positive_int(name: str, value: int) -> None:
@@ -28,7 +29,12 @@ def check_odd(name: str, value: int) -> None:
 def check_map(name: str, x: Tensor) -> None:
     """Raises where ``x`` is not a floating tensor (N, C, H, W) with C, H, W at least 1."""
     if not isinstance(x, Tensor):
-        raise TypeError(f'{name} must be a tensor, but it is a {type(x).__name__}.')
+        remedy = (
+            'torch.fx cannot look into mmdyup; take torch.export or torch.compile, or a Tracer '
+            'whose is_leaf_module keeps upsamplers whole'
+        )
+        kind = f'a {type(x).__name__}' + (f' ({remedy})' if isinstance(x, Proxy) else '')
+        raise TypeError(f'{name} must be a tensor, but it is {kind}.')
     if not x.is_floating_point():
         raise TypeError(f'{name} must be a floating-point tensor, but its dtype is {x.dtype}.')
     if x.dim() != 4:

@@ -4,6 +4,7 @@ import functools
 from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -61,6 +62,14 @@ def split_cells(large: Tensor, scale_factor: int) -> Tensor:
     return large.unflatten(3, (-1, scale_factor)).unflatten(2, (-1, scale_factor))
 
 
+def fill_cells(small: Tensor, scale_factor: int) -> Tensor:
+    """(N, C, H, W) to (N, C, sH, sW): upsampled to the nearest pixel.
+
+    A sum with it has its gradient in a tenth of the time that broadcasting over cells takes.
+    """
+    return F.interpolate(small, scale_factor=float(scale_factor), mode='nearest')
+
+
 def join_cells(cells: Tensor) -> Tensor:
     """The inverse of :func:`split_cells`."""
     return cells.flatten(4, 5).flatten(2, 3)
@@ -81,7 +90,8 @@ def pixel_unshuffle(x: Tensor, scale_factor: int) -> Tensor:
 
 
 def softmax_kernels(logits: Tensor, groups: int) -> Tensor:
-    """Softmax over each group's k² channels of (N, groups·k², H, W)."""
+    """Softmax over each group's k² channels of (N, groups·k², H, W), contiguous."""
+    logits = logits.contiguous()  # else PyTorch copies it there and back, and so the gradient
     if groups == 1:
         return logits.softmax(1)
     if torch.jit.is_tracing():  # whose ONNX graphs freeze the sizes that a view is given

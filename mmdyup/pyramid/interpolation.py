@@ -74,6 +74,9 @@ class DynamicInterpolation(Restarted, DynamicPart):
     #: asked for.
     own: ClassVar[dict | None] = dict(type='bilinear')
 
+    #: What else to say where two levels are not as far apart as a step is.
+    hint: ClassVar[str] = ''
+
     def steps(self) -> Sequence[Step]:
         """What is upsampled, as a rule in the order of the parent's interpolations."""
         raise NotImplementedError
@@ -171,6 +174,10 @@ class _Exchange(TorchFunctionMode):
                 if upsampler.guided:
                     raise no_guide(self.part, self.part.upsample_cfg)
                 fine = x.new_empty((1, 1, *size))
+            try:
+                upsampler.check_apart(x, fine)
+            except ValueError as error:
+                raise ValueError(f'{error}{self.part.hint}') from error
             y, changed = upsampler.meet(x, fine)
         if changed is not fine:
             self.changed.append((fine, changed))

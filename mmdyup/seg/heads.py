@@ -1,8 +1,9 @@
 import torch
+from mmcv.cnn import ConvModule
 from mmseg.models.decode_heads import SegformerHead, UPerHead
 from mmseg.models.utils import resize
 from mmseg.registry import MODELS
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..pyramid import (
     DynamicPart,
@@ -37,14 +38,29 @@ class DySegformerHead(DynamicPart, SegformerHead):
     bilinear steps are a little smoother than the parent's one. Levels may have any size: a
     step's result is fitted to the level that it reaches.
 
+    The papers trained the head of SegFormer's own code instead: a projection is a linear layer
+    alone, where mmseg's has batch norm and ReLU behind it, and the coarsest level comes first in
+    what is fused. ``linear_projections=True`` is that head, and takes its states by their own names
+    too (``linear_c1.proj``, ``linear_fuse``, ``linear_pred``).
+
     Args:
         upsample_cfg: The upsampler of every step; see :class:`DynamicPart`. The parent's
             ``interpolate_mode`` and ``align_corners`` unless given.
+        linear_projections: Whether it is the head of SegFormer's own code.
         **kwargs: Those of ``mmseg.models.decode_heads.SegformerHead``.
 
     Raises:
         ValueError: ``upsample_cfg`` names no upsampler, or two levels are not 2× apart.
     """
+
+    def __init__(self, *, linear_projections: bool = False, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.linear_projections = linear_projections
+        if linear_projections:
+            self.convs = nn.ModuleList(
+                ConvModule(channels, self.channels, 1, act_cfg=None)
+                for channels in self.in_channels
+            )
 
     def default_upsample_cfg(self) -> dict:
         return dict(type=self.interpolate_mode, align_corners=self.align_corners)
@@ -60,7 +76,30 @@ class DySegformerHead(DynamicPart, SegformerHead):
             conv(x) for conv, x in zip(self.convs, self._transform_inputs(inputs), strict=True)
         ]
         upsampled = upsample_to_finest(levels, self.upsample_modules)
+        if self.linear_projections:
+            upsampled.reverse()
         return self.cls_seg(self.fusion_conv(torch.cat(upsampled, dim=1)))
+
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args) -> None:
+        if f'{prefix}linear_pred.weight' in state_dict and self.linear_projections:
+            self._rename_original(state_dict, prefix)
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+    def _rename_original(self, state_dict: dict, prefix: str) -> None:
+        """Gives a state of SegFormer's own head the names and shapes of this one."""
+        # a layer of its parent's that it does not use
+        for kind in ('weight', 'bias'):
+            state_dict.pop(f'{prefix}conv_seg.{kind}', None)
+        others = {'linear_fuse': 'fusion_conv', 'linear_pred': 'conv_seg'}
+        for i in range(len(self.convs)):
+            others[f'linear_c{i + 1}.proj'] = f'convs.{i}.conv'
+        for other, own in others.items():
+            start = f'{prefix}{other}.'
+            for name in [name for name in state_dict if name.startswith(start)]:
+                value = state_dict.pop(name)
+                if name.endswith('.proj.weight'):
+                    value = value[..., None, None]
+                state_dict[f'{prefix}{own}.{name.removeprefix(start)}'] = value
 
 
 @MODELS.register_module()

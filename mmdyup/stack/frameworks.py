@@ -70,6 +70,7 @@ def register_all() -> None:
         with needs('mmengine', "mmdyup's entries in OpenMMLab's registries"):
             importlib.import_module('mmengine.model')
             importlib.import_module('.compat', __package__).mend_stack()
+            importlib.import_module('.resume', __package__)
     except ImportError as error:
         return _warn(error)
     for framework in frameworks:

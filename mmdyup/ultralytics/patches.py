@@ -15,6 +15,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from ..upsamplers.pointwise import Pointwise
 from ..upsamplers.registry import UPSAMPLERS
 from . import mistakes, parser, rows, weights
 from .finder import watch
@@ -72,6 +73,7 @@ def count_operators(profile: ModuleType) -> None:
     ):
         for cls in UPSAMPLERS.values():
             profile.register_hooks[cls] = _count
+        profile.register_hooks[Pointwise] = profile.register_hooks[nn.Conv2d]
 
 
 def _takes(owner: object, name: str, *parameters: str) -> bool:

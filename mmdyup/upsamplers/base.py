@@ -21,6 +21,22 @@ class Upsampler(BaseModule):
     whose ``init_cfg`` initializes every convolution below it: mmengine initializes a parent
     first and its children afterwards. A guided one takes ``guide_channels`` too.
 
+    What it does on a feature can be looked at by methods that take what :meth:`forward` takes; a
+    subclass has those that it has something for, and ``tools/draw.py`` draws them:
+
+    ===================== ========================= ============================================
+    method                gives                     of every output position
+    ===================== ========================= ============================================
+    ``offsets``           as its operator has them  offsets of points, in low-resolution pixels
+    ``points``            (N, G, P, 2, sH, sW)      columns and rows in ``x`` where it samples
+    ``start_points``      likewise, of ``x`` alone  the same before anything is learned
+    ``scopes``            (N, G, P, 2, sH, sW)      what the offsets are multiplied by
+    ``weights``           (N, heads, P, sH, sW)     the shares of the points
+    ``kernels``           (N, G·k², sH, sW)         weights of the taps around the cell
+    ``highpass_kernels``  (N, k², sH, sW)           what sharpens the finer level
+    ``gates``             (N, 1, H, W) or sH, sW    the share of one of two features
+    ===================== ========================= ============================================
+
     Args:
         in_channels: Channels C of the feature, which the result has too.
         scale_factor: The upsampling ratio s, 1 or more.
@@ -38,6 +54,9 @@ class Upsampler(BaseModule):
 
     #: The published variants: names, and the arguments of its own that each of them sets.
     variants: ClassVar[dict[str, dict]] = {}
+
+    #: Whether ``kernels``, where there are any, weigh pixels of the result, not of the feature.
+    fine_kernels: ClassVar[bool] = False
 
     def __new__(cls, *args, **options) -> 'Upsampler':
         for name in options:
@@ -123,6 +142,13 @@ class Upsampler(BaseModule):
     def init_weights(self) -> None:
         self.reset_parameters()
         super().init_weights()
+
+    def __prepare_scriptable__(self) -> 'Upsampler':
+        """What ``torch.jit.script`` asks of every module that it meets; it knows none of ours."""
+        raise NotImplementedError(
+            f'{type(self).__name__} cannot be scripted: take torch.jit.trace, torch.export or '
+            'torch.compile.'
+        )
 
     def extra_repr(self) -> str:
         return f'in_channels={self.in_channels}, scale_factor={self.scale_factor}'

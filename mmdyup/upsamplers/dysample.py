@@ -8,11 +8,13 @@ from ..ops.checks import check_divides, check_map
 from ..ops.tensors import compute_dtype, pixel_shuffle, pixel_unshuffle
 from .base import Upsampler
 from .init import constant_init, normal_init, xavier_init
+from .points import CellSampling, cells_as_points
+from .pointwise import Pointwise
 from .registry import register
 
 
 @register
-class DySample(Upsampler):
+class DySample(CellSampling, Upsampler):
     """Learning to Upsample by Learning to Sample (Liu et al., ICCV 2023).
 
     Every output position takes one bilinear sample of the feature, at a position that a 1×1
@@ -92,8 +94,8 @@ class DySample(Upsampler):
         if style == 'pl':
             check_divides('scale_factor²', scale_factor**2, in_channels)
             offset_in, offset_out = in_channels // scale_factor**2, 2 * groups
-        self.offset = nn.Conv2d(offset_in, offset_out, 1)
-        self.scope = nn.Conv2d(offset_in, offset_out, 1, bias=scope_bias) if dyscope else None
+        self.offset = Pointwise(offset_in, offset_out)
+        self.scope = Pointwise(offset_in, offset_out, scope_bias) if dyscope else None
         self.scope_logit = nn.Parameter(torch.zeros(())) if learnable_scope else None
         self.content_encoder = self._content_encoder() if content_encoder else None
         self.gate = self._gate() if gate else None
@@ -103,7 +105,7 @@ class DySample(Upsampler):
     def _content_encoder(self) -> nn.Module:
         hidden = max(self.in_channels // 2, 16)
         return nn.Sequential(
-            nn.Conv2d(self.in_channels, hidden, 1),
+            Pointwise(self.in_channels, hidden),
             nn.ReLU(inplace=True),
             nn.Conv2d(hidden, self.in_channels, 3, padding=1),
         )
@@ -111,9 +113,9 @@ class DySample(Upsampler):
     def _gate(self) -> nn.Module:
         hidden = max(self.in_channels // 4, 8)
         return nn.Sequential(
-            nn.Conv2d(self.in_channels, hidden, 1),
+            Pointwise(self.in_channels, hidden),
             nn.ReLU(inplace=True),
-            nn.Conv2d(hidden, 1, 1),
+            Pointwise(hidden, 1),
             nn.Sigmoid(),
         )
 
@@ -141,42 +143,86 @@ class DySample(Upsampler):
             scale=scope,
             start=self.init_pos,
         )
-        if self.gate is None:
-            return y
-        bilinear, gate = (
-            F.interpolate(z, scale_factor=self.scale_factor, mode='bilinear', align_corners=False)
-            for z in (x, self.gate(x))
-        )
-        return torch.lerp(bilinear, y, gate.to(y.dtype))
+        gate = self.gates(x)
+        return y if gate is None else torch.lerp(self._bilinear(x), y, gate.to(y.dtype))
 
     def offsets(self, x: Tensor) -> Tensor:
         """Offsets for :func:`mmdyup.ops.point_sample`, the start included.
+
+        These are 0.25·linear(x) + start (equation 4), or with a scope 0.5·σ(scope)·linear(x) +
+        start (equation 5).
 
         Args:
             x: (N, C, H, W).
 
         Returns:
-            (N, 2·g·s², H, W), in low-resolution pixels, float32 at least.
+            (N, 2·g·s², H, W), in low-resolution pixels, float32 at least. Channels are ordered by
+            coordinate (x, then y), group, place; :meth:`points` has them as positions.
         """
         offset, scope = self._offset_and_scope(x)
         # half precision holds the small offsets, but not their sum with the start
         offset = scope * offset.to(compute_dtype(offset))
         return offset + self.init_pos.to(offset.dtype)
 
+    def scopes(self, x: Tensor) -> Tensor:
+        """What the linear layer's offsets are multiplied by, in 0..0.5.
+
+        With ``dyscope`` it is 0.5·σ(scope) (equation 5), with ``learnable_scope`` one learned
+        number everywhere, else 0.25 everywhere.
+
+        Args:
+            x: (N, C, H, W).
+
+        Returns:
+            (N, g, 1, 2, sH, sW), for the column and the row of every point, float32 at least.
+        """
+        if self.scope is None:
+            logit = x.new_zeros(()) if self.scope_logit is None else self.scope_logit
+            (n, _, h, w), channels = x.shape, self.init_pos.shape[1]
+            logit = logit.expand(n, channels, h, w)
+        else:
+            logit = self._by_cell(self.scope(self._encoded(x)))
+        scopes = 0.5 * logit.to(compute_dtype(logit)).sigmoid()
+        return cells_as_points(scopes, self.scale_factor, self.groups)
+
+    def gates(self, x: Tensor) -> Tensor | None:
+        """The share of what is sampled; the rest is bilinear interpolation.
+
+        Args:
+            x: (N, C, H, W).
+
+        Returns:
+            (N, 1, sH, sW) in 0..1, or None without ``gate``.
+        """
+        return None if self.gate is None else self._bilinear(self.gate(x))
+
+    def _bilinear(self, x: Tensor) -> Tensor:
+        return F.interpolate(
+            x, scale_factor=self.scale_factor, mode='bilinear', align_corners=False
+        )
+
     def _offset_and_scope(self, x: Tensor) -> tuple[Tensor, float]:
         """Offsets, (N, 2·g·s², H, W), and the number that scales them before the start is added."""
-        if self.content_encoder is not None:
-            x = self.content_encoder(x)
-        if self.style == 'pl':
-            x = pixel_shuffle(x, self.scale_factor)
-        offset, scope = self.offset(x), 0.25
-        logit = self.scope_logit if self.scope is None else self.scope(x)
+        z = self._encoded(x)
+        offset, scope = self.offset(z), 0.25
+        logit = self._scope_logit(z)
         if logit is not None:
             dtype = compute_dtype(offset)
             offset, scope = logit.to(dtype).sigmoid() * offset.to(dtype), 0.5
-        if self.style == 'pl':
-            offset = pixel_unshuffle(offset, self.scale_factor)
-        return offset, scope
+        return self._by_cell(offset), scope
+
+    def _encoded(self, x: Tensor) -> Tensor:
+        """What the linear layers see."""
+        if self.content_encoder is not None:
+            x = self.content_encoder(x)
+        return pixel_shuffle(x, self.scale_factor) if self.style == 'pl' else x
+
+    def _scope_logit(self, z: Tensor) -> Tensor | None:
+        return self.scope_logit if self.scope is None else self.scope(z)
+
+    def _by_cell(self, z: Tensor) -> Tensor:
+        """What a linear layer gives, as (N, 2·g·s², H, W)."""
+        return pixel_unshuffle(z, self.scale_factor) if self.style == 'pl' else z
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args) -> None:
         # the authors' published checkpoints have it

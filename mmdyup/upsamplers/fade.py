@@ -1,11 +1,13 @@
 from collections import OrderedDict
 
-import torch
 from torch import Tensor, nn
 
+from ..ops import carafe
 from ..ops.checks import check_positive_int
-from ..ops.tensors import compute_dtype, join_cells, memory_format_of, split_cells
+from ..ops.tensors import compute_dtype, fill_cells
+from .base import check_guide
 from .init import xavier_init
+from .pointwise import Pointwise
 from .reassembly import GuidedReassembly
 from .registry import register
 
@@ -64,7 +66,7 @@ class FADE(GuidedReassembly):
             None if lite else compressed_channels,
         )
         self.gate_generator = (
-            nn.Sequential(OrderedDict(conv=nn.Conv2d(in_channels, 1, 1), sigmoid=nn.Sigmoid()))
+            nn.Sequential(OrderedDict(conv=Pointwise(in_channels, 1), sigmoid=nn.Sigmoid()))
             if gate
             else None
         )
@@ -79,12 +81,27 @@ class FADE(GuidedReassembly):
         return self.ker_generator(x, guide)
 
     def forward(self, x: Tensor, guide: Tensor | None = None) -> Tensor:
-        y = super().forward(x, guide)
-        if self.gate_generator is None:
-            return y
-        gate = self.gate_generator(x).to(y.dtype)[:, :, :, None, :, None]
-        cells = (split_cells(z, self.scale_factor) for z in (y, guide.to(y.dtype)))
-        return join_cells(torch.lerp(*cells, gate)).contiguous(memory_format=memory_format_of(x))
+        check_guide(self, x, guide)
+        gate = self.gates(x)
+        if gate is None:
+            return self.reassemble(x, guide)
+        gate = fill_cells(gate.to(compute_dtype(gate)), self.scale_factor)
+        # the kernels take the feature's share: they have fewer channels than what they make
+        kernels = (1 - gate) * self.kernels(x, guide)
+        y = carafe(x, kernels, 1, self.scale_factor, self.backend)
+        return y.addcmul_(guide.to(y.dtype), gate.to(y.dtype))
+
+    def gates(self, x: Tensor, guide: Tensor | None = None) -> Tensor | None:
+        """The share of the guide in the result: G in y' = G·guide + (1 − G)·y.
+
+        Args:
+            x: (N, C, H, W).
+            guide: Not looked at.
+
+        Returns:
+            (N, 1, H, W) in 0..1, or None without a gate.
+        """
+        return None if self.gate_generator is None else self.gate_generator(x)
 
 
 class SemiShift(nn.Module):
@@ -112,8 +129,8 @@ class SemiShift(nn.Module):
         out_channels = kernel_size**2
         groups = out_channels if compressed_channels is None else 1
         compressed_channels = compressed_channels or out_channels
-        self.compressor_en = nn.Conv2d(guide_channels, compressed_channels, 1)
-        self.compressor_de = nn.Conv2d(in_channels, compressed_channels, 1, bias=False)
+        self.compressor_en = Pointwise(guide_channels, compressed_channels)
+        self.compressor_de = Pointwise(in_channels, compressed_channels, bias=False)
         self.content_encoder = nn.Conv2d(
             compressed_channels, out_channels, 3, padding=1, groups=groups
         )
@@ -123,5 +140,4 @@ class SemiShift(nn.Module):
         fine = self.content_encoder(self.compressor_en(guide))
         coarse = self.content_encoder(self.compressor_de(x))
         # rounded to half precision, the sum would be off by percents of a kernel's weight
-        cells = split_cells(fine.to(compute_dtype(fine)), self.scale_factor)
-        return join_cells(cells + coarse[:, :, :, None, :, None])
+        return fine.to(compute_dtype(fine)) + fill_cells(coarse, self.scale_factor)

@@ -7,6 +7,8 @@ from ..ops.checks import check_divides, check_odd, check_positive_int
 from ..ops.tensors import compute_dtype, pixel_shuffle
 from .base import check_guide
 from .init import constant_init, normal_init, xavier_init
+from .points import Sampling, cells_as_points
+from .pointwise import Pointwise
 from .reassembly import GuidedReassembly
 from .registry import register
 
@@ -18,7 +20,7 @@ _EPS = 1e-16
 
 
 @register
-class FreqFusion(GuidedReassembly):
+class FreqFusion(Sampling, GuidedReassembly):
     """Frequency-aware Feature Fusion (Chen et al., TPAMI 2024); it changes the finer level too.
 
     Low-pass kernels, made of both levels, upsample the coarse one. What is upsampled is sampled
@@ -91,8 +93,8 @@ class FreqFusion(GuidedReassembly):
                 f'{m} compressed channels: set compressed_channels to a multiple of 8.'
             )
         # the authors' names: hr is the finer feature, the second encoder the high-pass one
-        self.hr_channel_compressor = nn.Conv2d(self.guide_channels, m, 1)
-        self.lr_channel_compressor = nn.Conv2d(in_channels, m, 1)
+        self.hr_channel_compressor = Pointwise(self.guide_channels, m)
+        self.lr_channel_compressor = Pointwise(in_channels, m)
         self.content_encoder = nn.Conv2d(m, up_kernel**2, 3, padding=1)
         self.content_encoder2 = nn.Conv2d(m, highpass_kernel**2, 3, padding=1)
         self.dysampler = OffsetGenerator(m, scale_factor, groups, similarity_alone, norm_features)
@@ -132,7 +134,7 @@ class FreqFusion(GuidedReassembly):
         """
         check_guide(self, x, guide)
         lowpass, high, of_coarse, coarse, fine = self._filter(x, guide)
-        highpass = (high + self._upsampled(of_coarse, lowpass)).softmax(1)
+        highpass = self._highpass(lowpass, high, of_coarse)
         y = self._resampled(x, lowpass, coarse, fine)
         return y, self._sharpened(guide, highpass)
 
@@ -140,10 +142,67 @@ class FreqFusion(GuidedReassembly):
         """The low-pass kernels, (N, k², sH, sW), that sum to one."""
         return self._filter(x, guide)[0]
 
+    def highpass_kernels(self, x: Tensor, guide: Tensor) -> Tensor:
+        """What the finer level is sharpened by: twice the level less what these make of it.
+
+        Args:
+            x: (N, C, H, W).
+            guide: The finer feature, (N, Cf, sH, sW).
+
+        Returns:
+            (N, kh², sH, sW), which sum to one; their taps are pixels of the finer level.
+        """
+        return self._highpass(*self._filter(x, guide)[:3])
+
+    def offsets(self, x: Tensor, guide: Tensor) -> Tensor:
+        """How far from its own position every output position samples what was upsampled.
+
+        Args:
+            x: (N, C, H, W).
+            guide: The finer feature, (N, Cf, sH, sW).
+
+        Returns:
+            (N, 2·g, sH, sW), in low-resolution pixels, float32 at least. Channels are ordered by
+            coordinate (x, then y), group.
+        """
+        *_, coarse, fine = self._filter(x, guide)
+        return self.dysampler(coarse, fine, self.backend_of_kernels)
+
+    def points(self, x: Tensor, guide: Tensor) -> Tensor:
+        """Where every output position samples what was upsampled.
+
+        Args:
+            x: (N, C, H, W).
+            guide: The finer feature, (N, Cf, sH, sW).
+
+        Returns:
+            (N, g, 1, 2, sH, sW), columns and rows in pixels of ``x``, float32 at least. Beyond the
+            border the border is read.
+        """
+        points = cells_as_points(self.offsets(x, guide), 1, self.dysampler.groups)
+        return points + self.start_points(x).to(points.dtype)
+
+    def scopes(self, x: Tensor, guide: Tensor) -> Tensor:
+        """What the offsets are multiplied by, in 0..1.
+
+        Args:
+            x: (N, C, H, W).
+            guide: The finer feature, (N, Cf, sH, sW).
+
+        Returns:
+            (N, g, 1, 2, sH, sW), for the column and the row of every point, float32 at least.
+        """
+        *_, coarse, fine = self._filter(x, guide)
+        _, scopes = self.dysampler.offsets_and_scopes(coarse, fine, self.backend_of_kernels)
+        return cells_as_points(scopes, 1, self.dysampler.groups)
+
+    def _highpass(self, lowpass: Tensor, high: Tensor, of_coarse: Tensor) -> Tensor:
+        return (high + self._upsampled(of_coarse, lowpass)).softmax(1)
+
     def _filter(self, x: Tensor, guide: Tensor) -> tuple[Tensor, ...]:
         """Low-pass kernels, high-pass logits (fine, coarse), compressed features (coarse, fine)."""
-        fine = _compressed(guide, self.hr_channel_compressor)
-        coarse = _compressed(x, self.lr_channel_compressor)
+        fine = self.hr_channel_compressor(guide)
+        coarse = self.lr_channel_compressor(x)
         high = _windowed(self.content_encoder2(fine), self.hamming_highpass)
         fine = self._sharpened(fine, high.softmax(1))
         low = _windowed(self.content_encoder(fine), self.hamming_lowpass)
@@ -228,6 +287,13 @@ class OffsetGenerator(nn.Module):
 
     def forward(self, coarse: Tensor, fine: Tensor, backend: str) -> Tensor:
         """(N, m, H, W) and (N, m, sH, sW) to offsets in low-resolution pixels, (N, 2g, sH, sW)."""
+        offset, scope = self.offsets_and_scopes(coarse, fine, backend)
+        return offset * scope
+
+    def offsets_and_scopes(
+        self, coarse: Tensor, fine: Tensor, backend: str
+    ) -> tuple[Tensor, Tensor]:
+        """Offsets before they are scaled, and what scales them, (N, 2g, sH, sW) each."""
         maps = []
         for z, norm, offset, scope in (
             (coarse, self.norm_lr, self.offset, self.direct_scale),
@@ -243,14 +309,7 @@ class OffsetGenerator(nn.Module):
             pixel_shuffle(a.to(compute_dtype(a)), self.scale_factor) + b
             for a, b in zip(*maps, strict=True)
         )
-        return offset * scope.sigmoid()
-
-
-def _compressed(x: Tensor, conv: nn.Conv2d) -> Tensor:
-    """A 1×1 convolution as a product of matrices, which takes half the time on a CPU."""
-    weight = conv.weight.flatten(1).expand(x.shape[0], -1, -1)
-    y = weight @ x.flatten(2) + conv.bias[:, None]
-    return y.reshape(x.shape[0], conv.out_channels, *x.shape[2:])
+        return offset, scope.sigmoid()
 
 
 def _together(z: Tensor, *convs: nn.Conv2d) -> tuple[Tensor, ...]:
@@ -268,10 +327,9 @@ def _windowed(logits: Tensor, window: Tensor) -> Tensor:
 
 
 def _similarities(z: Tensor, backend: str) -> Tensor:
-    """Cosines: products of neighbours over those of their lengths, which outside are 0 as well."""
+    """Cosines: products of neighbours of length 1; outside they are 0."""
     z_ = z.to(compute_dtype(z))
-    products = neighborhood_scores(z_, z_, _WINDOW, 1, backend)
-    # not the products' centre, in whose place an ONNX graph would freeze the size
     lengths = z_.square().sum(1, keepdim=True).clamp(min=_EPS).sqrt()
-    of_lengths = neighborhood_scores(lengths, lengths, _WINDOW, 1, backend).clamp(min=_EPS)
-    return (products[:, _NEIGHBOURS] / of_lengths[:, _NEIGHBOURS]).to(z.dtype)
+    units = z_ / lengths
+    cosines = neighborhood_scores(units, units, _WINDOW, 1, backend)
+    return cosines[:, _NEIGHBOURS].to(z.dtype)

@@ -1,16 +1,18 @@
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..ops import carafe, point_sample
 from ..ops.checks import check_divides, check_map, check_odd
-from ..ops.tensors import compute_dtype
+from ..ops.tensors import compute_dtype, softmax_kernels
 from .base import Upsampler, backend_beside
 from .dysample import bilinear_start
 from .init import constant_init, normal_init
+from .points import CellSampling, cells_as_points
+from .pointwise import Pointwise
 from .registry import register
 
 
 @register
-class FRFU(Upsampler):
+class FRFU(CellSampling, Upsampler):
     """FRFU (code published by its authors in 2025; no paper was found).
 
     Every output position takes one bilinear sample, as in DySample; a 3×3 reassembly then works
@@ -42,6 +44,7 @@ class FRFU(Upsampler):
     """
 
     variants = {'frfu': {}}
+    fine_kernels = True
 
     def __init__(
         self,
@@ -58,10 +61,10 @@ class FRFU(Upsampler):
         self.groups = groups
         self.backend = backend
         self.offset, self.offset_mask = (
-            nn.Conv2d(in_channels, 2 * groups * scale_factor**2, 1) for _ in range(2)
+            Pointwise(in_channels, 2 * groups * scale_factor**2) for _ in range(2)
         )
         self.sample_kernel, self.kernel_mask = (
-            nn.Conv2d(in_channels, up_kernel**2, 1) for _ in range(2)
+            Pointwise(in_channels, up_kernel**2) for _ in range(2)
         )
         start = bilinear_start(scale_factor, groups)
         self.register_buffer('start', start, persistent=False)
@@ -77,16 +80,58 @@ class FRFU(Upsampler):
     def forward(self, x: Tensor, guide: Tensor | None = None) -> Tensor:
         """(N, C, H, W) to (N, C, sH, sW), in the dtype and memory format of ``x``."""
         check_map('x', x)
+        samples = self._samples(x)
+        return carafe(samples, self._logits(samples), 1, 1, self.backend, softmax=True)
+
+    def _samples(self, x: Tensor) -> Tensor:
         s = self.scale_factor
-        offsets = _masked(self.offset(x), self.offset_mask(x))
-        # group, place, coordinate: as the authors' checkpoints order channels
-        places = offsets.unflatten(1, (self.groups, s * s, 2))
-        offsets = places.permute(0, 3, 1, 2, 4, 5).flatten(1, 3)
         # an offset of 1 is a pixel of the result
         backend = backend_beside(self.backend)
-        samples = point_sample(x, offsets, s, self.groups, backend, scale=1 / s, start=self.start)
-        kernels = _masked(self.sample_kernel(samples), self.kernel_mask(samples))
-        return carafe(samples, kernels, 1, 1, self.backend, softmax=True)
+        offsets = self._by_cell(_masked(self.offset(x), self.offset_mask(x)))
+        return point_sample(x, offsets, s, self.groups, backend, scale=1 / s, start=self.start)
+
+    def _by_cell(self, z: Tensor) -> Tensor:
+        """Channels as :func:`mmdyup.ops.point_sample` orders them."""
+        # group, place, coordinate: as the authors' checkpoints order channels
+        places = z.unflatten(1, (self.groups, self.scale_factor**2, 2))
+        return places.permute(0, 3, 1, 2, 4, 5).flatten(1, 3)
+
+    def _logits(self, samples: Tensor) -> Tensor:
+        return _masked(self.sample_kernel(samples), self.kernel_mask(samples))
+
+    def offsets(self, x: Tensor) -> Tensor:
+        """Offsets for :func:`mmdyup.ops.point_sample`, start + offset·σ(mask)/s.
+
+        Args:
+            x: (N, C, H, W).
+
+        Returns:
+            (N, 2·g·s², H, W), in low-resolution pixels, float32 at least. Channels are ordered by
+            coordinate (x, then y), group, place.
+        """
+        offsets = self._by_cell(_masked(self.offset(x), self.offset_mask(x)))
+        return offsets / self.scale_factor + self.start.to(offsets.dtype)
+
+    def scopes(self, x: Tensor) -> Tensor:
+        """What offsets in low-resolution pixels are multiplied by, σ(mask), in 0..1.
+
+        Args:
+            x: (N, C, H, W).
+
+        Returns:
+            (N, g, 1, 2, sH, sW), for the column and the row of every point, float32 at least.
+        """
+        mask = self.offset_mask(x)
+        scopes = self._by_cell(mask.to(compute_dtype(mask)).sigmoid())
+        return cells_as_points(scopes, self.scale_factor, self.groups)
+
+    def kernels(self, x: Tensor) -> Tensor:
+        """The kernels, (N, k², sH, sW), that sum to one; their taps are pixels of what was sampled.
+
+        Args:
+            x: (N, C, H, W).
+        """
+        return softmax_kernels(self._logits(self._samples(x)), 1)
 
     def extra_repr(self) -> str:
         return f'{super().extra_repr()}, groups={self.groups}'

@@ -4,6 +4,7 @@ from torch.nn.functional import batch_norm
 from ..ops import carafe
 from ..ops.tensors import pixel_shuffle
 from .init import constant_init, xavier_init
+from .pointwise import Pointwise
 from .reassembly import GuidedReassembly
 from .registry import register
 
@@ -52,7 +53,7 @@ class IndexNet(GuidedReassembly):
             ),
             _BatchNorm(hidden),
             nn.ReLU6(inplace=True),
-            nn.Conv2d(hidden, scale_factor**2, 1, bias=False),
+            Pointwise(hidden, scale_factor**2, bias=False),
         )
         self.reset_parameters()
 

@@ -3,15 +3,18 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..ops import attend
+from ..ops.attention import point_weights
 from ..ops.checks import check_divides, check_map, check_number, check_odd, check_positive_int
 from ..ops.tensors import compute_dtype
 from .base import Upsampler
 from .init import constant_init, xavier_init
+from .points import Sampling, pairs_as_points
+from .pointwise import Pointwise
 from .registry import register
 
 
 @register
-class LDAAQU(Upsampler):
+class LDAAQU(Sampling, Upsampler):
     """Local Deformable Attention as Adaptive Query-guided Upsampler (LDA-AQU, Du et al., MM 2024).
 
     The feature itself, upsampled bilinearly, makes queries; each looks at k² points around its
@@ -60,8 +63,8 @@ class LDAAQU(Upsampler):
         embed, points = in_channels // reduction_factor, up_kernel**2
         group = embed // groups
         self.layer_norm = _LayerNorm(in_channels)
-        self.proj_q = nn.Conv2d(in_channels, embed, 1, bias=False)
-        self.proj_k = nn.Conv2d(in_channels, embed, 1, bias=False)
+        self.proj_q = Pointwise(in_channels, embed, bias=False)
+        self.proj_k = Pointwise(in_channels, embed, bias=False)
         self.conv_offset = nn.Sequential(
             nn.Conv2d(group, group, 3, padding=1, groups=group, bias=False),
             _LayerNorm(group),
@@ -83,39 +86,113 @@ class LDAAQU(Upsampler):
     def forward(self, x: Tensor, guide: Tensor | None = None) -> Tensor:
         """(N, C, H, W) to (N, C, sH, sW), in the dtype and memory format of ``x``."""
         check_map('x', x)
+        query, key, bias = self._compared(x)
+        positions = self.positions(x, query)
+        return attend(query, key, x, positions, self.groups, 1, bias, self.backend)
+
+    def _compared(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The query, (N, D, sH, sW), the key, (N, D, H, W), and the bias of logits."""
         normed = self.layer_norm(x)
-        query, key = self.proj_q(normed), self.proj_k(normed)
-        query = F.interpolate(
-            query, scale_factor=self.scale_factor, mode='bilinear', align_corners=True
-        )
+        query, key = self._query(normed), self.proj_k(normed)
         # on the side of the small maps: it scales the logits
         scale = key.shape[1] ** -0.5
         key = scale * key.to(compute_dtype(key))
         # ⟨q, key + b⟩ is the product with the key, and one with the table that no position changes
         table = self.relative_position_bias_table[..., None, None]
         bias = F.conv2d(query, scale * table.to(query.dtype))
-        positions = self.positions(x, query)
-        return attend(query, key, x, positions, self.groups, 1, bias, self.backend)
+        return query, key, bias
+
+    def _query(self, normed: Tensor) -> Tensor:
+        return F.interpolate(
+            self.proj_q(normed), scale_factor=self.scale_factor, mode='bilinear', align_corners=True
+        )
 
     def positions(self, x: Tensor, query: Tensor) -> Tensor:
         """The points for :func:`mmdyup.ops.attend`, (N, 2·G·k², sH, sW), float32 at least."""
+        pairs = self._moves(query)
+        start = self._window(query)
+        return self._joined(self._step(x, query, pairs.dtype) * (pairs + start), query)
+
+    def _moves(self, query: Tensor) -> Tensor:
+        """What the points move themselves by, (N·G, k², 2, sH, sW), in pixels of the result."""
         n, c, h, w = query.shape
-        k, groups = self.up_kernel, self.groups
+        groups = self.groups
         offsets = self.conv_offset(query.reshape(n * groups, c // groups, h, w))
-        dtype = compute_dtype(offsets)
+        offsets = offsets.to(compute_dtype(offsets)).tanh()
         # the authors have the row before the column
-        pairs = self.range_factor * offsets.to(dtype).tanh().unflatten(1, (k * k, 2)).flip(2)
-        taps = torch.arange(k, device=x.device) - k // 2
-        columns = torch.arange(w, device=x.device) + taps.repeat(k)[:, None, None]
-        rows = torch.arange(h, device=x.device)[:, None] + taps.repeat_interleave(k)[:, None, None]
-        start = torch.stack(torch.broadcast_tensors(columns, rows), 1)
-        # The corners of both maps coincide. Sizes are tensors, which a traced graph does not freeze
+        return self.range_factor * offsets.unflatten(1, (self.up_kernel**2, 2)).flip(2)
+
+    def _joined(self, pairs: Tensor, query: Tensor) -> Tensor:
+        """(N·G, k², 2, sH, sW) to (N, 2·G·k², sH, sW)."""
+        n, _, h, w = query.shape
+        return pairs.reshape(n, 2 * self.groups * self.up_kernel**2, h, w)
+
+    def _window(self, query: Tensor) -> Tensor:
+        """The k² points around every position of the fine grid, (k², 2, sH, sW)."""
+        k, (h, w), device = self.up_kernel, query.shape[-2:], query.device
+        taps = torch.arange(k, device=device) - k // 2
+        columns = torch.arange(w, device=device) + taps.repeat(k)[:, None, None]
+        rows = torch.arange(h, device=device)[:, None] + taps.repeat_interleave(k)[:, None, None]
+        return torch.stack(torch.broadcast_tensors(columns, rows), 1)
+
+    def _step(self, x: Tensor, query: Tensor, dtype: torch.dtype) -> Tensor:
+        """A pixel of the result in pixels of ``x``, (2, 1, 1): corners of both maps coincide."""
+        # sizes are tensors, which a traced graph does not freeze
         size, large = (
             torch.stack([torch.full((), m, dtype=dtype, device=x.device) for m in z.shape[:1:-1]])
             for z in (x, query)
         )
-        step = ((size - 1) / (large - 1).clamp(min=1))[:, None, None]
-        return (step * (pairs + start)).reshape(n, 2 * groups * k * k, h, w)
+        return ((size - 1) / (large - 1).clamp(min=1))[:, None, None]
+
+    def offsets(self, x: Tensor) -> Tensor:
+        """How far the points are moved from a fixed window: range·tanh(conv(query)).
+
+        Args:
+            x: (N, C, H, W).
+
+        Returns:
+            (N, 2·G·k², sH, sW), pairs (x, y) in low-resolution pixels, point by point, group by
+            group, float32 at least.
+        """
+        query = self._query(self.layer_norm(x))
+        pairs = self._moves(query)
+        return self._joined(self._step(x, query, pairs.dtype) * pairs, query)
+
+    def points(self, x: Tensor) -> Tensor:
+        """Where every output position samples.
+
+        Args:
+            x: (N, C, H, W).
+
+        Returns:
+            (N, G, k², 2, sH, sW), columns and rows in pixels of ``x``, float32 at least. Outside of
+            the map the feature is 0.
+        """
+        return pairs_as_points(self.positions(x, self._query(self.layer_norm(x))), self.groups)
+
+    def start_points(self, x: Tensor) -> Tensor:
+        """The fixed window, (1, 1, k², 2, sH, sW), in pixels of ``x``: a step is one of the result.
+
+        Args:
+            x: (N, C, H, W).
+        """
+        query = self._query(self.layer_norm(x))
+        step = self._step(x, query, compute_dtype(x))
+        return (step * self._window(query))[None, None]
+
+    def weights(self, x: Tensor) -> Tensor:
+        """The shares of the points: softmax over n of ⟨q, k(pₙ) + bₙ⟩ / √D.
+
+        Args:
+            x: (N, C, H, W).
+
+        Returns:
+            (N, 1, k², sH, sW), which all groups share and which sum to one over k², float32 at
+            least.
+        """
+        query, key, bias = self._compared(x)
+        positions = self.positions(x, query)
+        return point_weights(query, key, positions, self.groups, 1, bias)[:, None]
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args) -> None:
         # of five dimensions in the authors' checkpoints, which channels-last could not be asked of

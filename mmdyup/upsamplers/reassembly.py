@@ -4,6 +4,7 @@ from ..ops import carafe
 from ..ops.checks import check_divides, check_map, check_odd, check_positive_int
 from ..ops.tensors import softmax_kernels
 from .base import Upsampler, backend_beside, check_guide
+from .pointwise import Pointwise
 
 
 class ReassemblyUpsampler(Upsampler):
@@ -102,7 +103,7 @@ class CompressedReassembly(ReassemblyUpsampler):
         check_positive_int('compressed_channels', compressed_channels)
         self.encoder_kernel = encoder_kernel
         self.encoder_dilation = encoder_dilation
-        self.channel_compressor = nn.Conv2d(in_channels, compressed_channels, 1)
+        self.channel_compressor = Pointwise(in_channels, compressed_channels)
         self.add_encoders()
         self.reset_parameters()
 

@@ -1,15 +1,18 @@
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..ops import attend
+from ..ops.attention import point_weights
 from ..ops.checks import check_divides, check_positive_int
 from ..ops.tensors import cell_centres, compute_dtype, pixel_shuffle
 from .base import Upsampler, check_guide
 from .init import normal_init
+from .points import CentredSampling, pairs_as_points
+from .pointwise import Pointwise
 from .registry import register
 
 
 @register
-class SAPAD(Upsampler):
+class SAPAD(CentredSampling, Upsampler):
     """Similarity-Aware Point Affiliation at dynamic points, SAPA-D (Liu et al., arXiv 2307.08198).
 
     Every position of the finer feature has some points for each group of channels, which all
@@ -57,9 +60,9 @@ class SAPAD(Upsampler):
         check_positive_int('embed_channels', embed_channels)
         self.groups = groups
         self.backend = backend
-        self.q = nn.Conv2d(self.guide_channels, groups * embed_channels, 1)
-        self.k = nn.Conv2d(in_channels, groups * embed_channels, 1)
-        self.offset = nn.Conv2d(in_channels, 2 * groups * points * scale_factor**2, 1)
+        self.q = Pointwise(self.guide_channels, groups * embed_channels)
+        self.k = Pointwise(in_channels, groups * embed_channels)
+        self.offset = Pointwise(in_channels, 2 * groups * points * scale_factor**2)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -80,17 +83,60 @@ class SAPAD(Upsampler):
             ValueError: There is no guide, or it has another shape or device.
         """
         check_guide(self, x, guide)
-        positions = self.positions(x)
-        query, key = self.q(guide), self.k(x)
+        query, key, positions = self._compared(x, guide)
         return attend(query, key, x, positions, self.groups, self.groups, backend=self.backend)
+
+    def _compared(self, x: Tensor, guide: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The query, (N, D, sH, sW), the key, (N, D, H, W), and the positions of the points."""
+        positions = self.positions(x)
+        return self.q(guide), self.k(x), positions
+
+    def offsets(self, x: Tensor, guide: Tensor | None = None) -> Tensor:
+        """How far the points lie from the centres of the cells.
+
+        Args:
+            x: (N, C, H, W).
+            guide: Not looked at.
+
+        Returns:
+            (N, 2·groups·P, sH, sW), pairs (x, y) in low-resolution pixels, point by point, group
+            by group, float32 at least.
+        """
+        offsets = pixel_shuffle(self.offset(x), self.scale_factor)
+        return offsets.to(compute_dtype(offsets))
 
     def positions(self, x: Tensor) -> Tensor:
         """The points for :func:`mmdyup.ops.attend`, (N, 2·groups·P, sH, sW), float32 at least."""
-        s = self.scale_factor
-        offsets = pixel_shuffle(self.offset(x), s)
-        dtype = compute_dtype(offsets)
-        centres = cell_centres(x, s, dtype)
-        return (offsets.to(dtype).unflatten(1, (-1, 2)) + centres).flatten(1, 2)
+        offsets = self.offsets(x)
+        centres = cell_centres(x, self.scale_factor, offsets.dtype)
+        return (offsets.unflatten(1, (-1, 2)) + centres).flatten(1, 2)
+
+    def points(self, x: Tensor, guide: Tensor | None = None) -> Tensor:
+        """Where every output position samples.
+
+        Args:
+            x: (N, C, H, W).
+            guide: Not looked at.
+
+        Returns:
+            (N, groups, P, 2, sH, sW), columns and rows in pixels of ``x``, float32 at least.
+            Outside of the map the feature is 0.
+        """
+        return pairs_as_points(self.positions(x), self.groups)
+
+    def weights(self, x: Tensor, guide: Tensor) -> Tensor:
+        """The shares of the points: softmax over n of ⟨q, k(pₙ)⟩.
+
+        Args:
+            x: (N, C, H, W).
+            guide: The finer feature, (N, Cf, sH, sW).
+
+        Returns:
+            (N, groups, P, sH, sW), which sum to one over P, float32 at least.
+        """
+        query, key, positions = self._compared(x, guide)
+        weights = point_weights(query, key, positions, self.groups, self.groups)
+        return weights.unflatten(1, (self.groups, -1))
 
     def extra_repr(self) -> str:
         return f'{super().extra_repr()}, guide_channels={self.guide_channels}, groups={self.groups}'

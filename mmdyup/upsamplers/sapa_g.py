@@ -1,6 +1,8 @@
-from torch import Tensor, nn
+import torch
+from torch import Tensor
 
-from ..ops.tensors import compute_dtype, join_cells, split_cells
+from ..ops.tensors import compute_dtype, fill_cells
+from .pointwise import Pointwise
 from .registry import register
 from .sapa import EmbeddedAffiliation
 
@@ -18,17 +20,29 @@ class SAPAG(EmbeddedAffiliation):
     variants = {'sapa_g': {}}
 
     def add_queries(self, embed_channels: int) -> None:
-        self.qy = nn.Conv2d(self.guide_channels, embed_channels, 1)
-        self.qx = nn.Conv2d(self.in_channels, embed_channels, 1)
-        self.gate = nn.Conv2d(self.in_channels, 1, 1)
+        self.qy = Pointwise(self.guide_channels, embed_channels)
+        self.qx = Pointwise(self.in_channels, embed_channels)
+        self.gate = Pointwise(self.in_channels, 1)
 
     def query_and_key(self, x: Tensor, guide: Tensor) -> tuple[Tensor, Tensor]:
         normed = self.norm_x(x)
         fine = self.qy(self.norm_y(guide))
         # the same for a cell's positions, so made at low resolution
-        gate, coarse = (
-            z.to(compute_dtype(z))[:, :, :, None, :, None]
-            for z in (self.gate(normed).sigmoid(), self.qx(x))
-        )
-        cells = split_cells(fine.to(gate.dtype), self.scale_factor)
-        return join_cells(coarse.lerp(cells, gate)), self.k(normed)
+        gate, coarse = (z.to(compute_dtype(z)) for z in (self._gates(normed), self.qx(x)))
+        coarse, of_fine = (fill_cells(z, self.scale_factor) for z in ((1 - gate) * coarse, gate))
+        return torch.addcmul(coarse, fine.to(gate.dtype), of_fine), self.k(normed)
+
+    def gates(self, x: Tensor, guide: Tensor | None = None) -> Tensor:
+        """The share of the guide in the query: G in q = G·q_guide + (1 − G)·q_feature.
+
+        Args:
+            x: (N, C, H, W).
+            guide: Not looked at.
+
+        Returns:
+            (N, 1, H, W) in 0..1.
+        """
+        return self._gates(self.norm_x(x))
+
+    def _gates(self, normed: Tensor) -> Tensor:
+        return self.gate(normed).sigmoid()

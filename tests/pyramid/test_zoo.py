@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from mmengine.config import ConfigDict
 from mmengine.model import Sequential
+from mmengine.registry import init_default_scope
 
 import mmdyup
 from mmdyup import Upsampler
@@ -300,14 +301,243 @@ def det_cases():
     )
 
 
+def head(in_channels, **options):
+    select = {} if isinstance(in_channels, int) else dict(in_index=[*range(len(in_channels))])
+    return (
+        dict(
+            in_channels=in_channels,
+            channels=32,
+            num_classes=3,
+            dropout_ratio=0,
+            norm_cfg=BN,
+            **select,
+        )
+        | options
+    )
+
+
+RESNET = dict(type='ResNet', depth=18, base_channels=16, norm_cfg=BN)
+
+
+def seg_cases():
+    def case(*args, **options):
+        return Case('seg', *args, **options)
+
+    yield case(
+        'DyUNet',
+        dict(
+            base_channels=32,
+            num_stages=3,
+            strides=(1,) * 3,
+            enc_num_convs=(1,) * 3,
+            dec_num_convs=(1,) * 2,
+            downsamples=(True, True),
+            enc_dilations=(1,) * 3,
+            dec_dilations=(1,) * 2,
+        ),
+        picture,
+        [2, 2],
+        size=(32, 48),
+    )
+    yield case(
+        'DyHRNet', hr_stages(), picture, [2, 2, 4, 2, 2, 4, 8, 2, 4, 2], size=(64, 64), odd=(66, 90)
+    )
+    yield case(
+        'DyBiSeNetV1',
+        dict(
+            backbone_cfg=dict(RESNET, out_indices=(0, 1, 2, 3)),
+            spatial_channels=(8, 8, 8, 32),
+            context_channels=(32, 64, 128),
+            out_channels=32,
+        ),
+        picture,
+        [2, 2],
+        own=NEAREST,
+        size=(64, 96),
+        odd=(72, 88),
+    )
+    yield case(
+        'DyBiSeNetV2',
+        dict(
+            detail_channels=(8, 8, 32),
+            semantic_channels=(8, 8, 16, 32),
+            bga_channels=32,
+            semantic_expansion_ratio=2,
+        ),
+        picture,
+        [4, 4],
+        size=(64, 96),
+    )
+    yield case(
+        'DySTDCContextPathNet',
+        dict(
+            backbone_cfg=dict(
+                type='STDCNet',
+                stdc_type='STDCNet1',
+                in_channels=3,
+                channels=(8, 16, 32, 64, 128),
+                bottleneck_type='cat',
+                num_convs=4,
+                norm_cfg=BN,
+                act_cfg=dict(type='ReLU'),
+            ),
+            last_in_channels=(128, 64),
+            out_channels=32,
+            ffm_cfg=dict(in_channels=64, out_channels=32, scale_factor=4),
+        ),
+        picture,
+        [2, 2],
+        own=NEAREST,
+        size=(64, 96),
+        odd=(72, 104),
+    )
+    yield case(
+        'DyFastSCNN',
+        dict(
+            downsample_dw_channels=(8, 16),
+            global_in_channels=32,
+            global_block_channels=(16, 16, 32),
+            global_out_channels=32,
+            higher_in_channels=32,
+            lower_in_channels=32,
+            fusion_out_channels=32,
+        ),
+        picture,
+        [4],
+        size=(64, 96),
+        odd=(72, 96),
+    )
+    yield case(
+        'DyDDRNet',
+        dict(channels=8, ppm_channels=16),
+        picture,
+        [2, 4, 8],
+        guided=False,
+        size=(64, 128),
+    )
+    for stem in (2, 3):
+        yield case(
+            'DyPIDNet',
+            dict(channels=8, ppm_channels=16, num_stem_blocks=stem, num_branch_blocks=stem),
+            picture,
+            [2] * 3 + [4] * 3 + [8],
+            guided=False,
+            size=(64, 128),
+        )
+    yield case(
+        'DyERFNet',
+        dict(
+            enc_downsample_channels=(8, 16, 32),
+            enc_stage_non_bottlenecks=(1, 4),
+            enc_non_bottleneck_channels=(16, 32),
+            dec_upsample_channels=(16, 8),
+            dec_stages_non_bottleneck=(1, 1),
+            dec_non_bottleneck_channels=(16, 8),
+            dropout_ratio=0,
+        ),
+        picture,
+        [2, 2],
+        guided=False,
+        own=DECONV,
+        size=(32, 48),
+    )
+    yield case(
+        'DyICNeck',
+        dict(in_channels=(32, 64, 32), out_channels=32),
+        pyramid(32, 64, 32),
+        [2, 2],
+        odd=(17, 23),
+    )
+    yield case(
+        'DyJPU',
+        dict(in_channels=(32, 64, 32), mid_channels=32),
+        pyramid(32, 64, 32),
+        [2, 4],
+        odd=(17, 23),
+    )
+    yield case(
+        'DyMultiLevelNeck',
+        dict(in_channels=[32, 64, 32, 64], out_channels=32, scales=[4, 2, 1, 0.5]),
+        lambda size: (tuple(torch.randn(2, c, *size) for c in (32, 64, 32, 64)),),
+        [4, 2],
+        guided=False,
+        size=(8, 12),
+        odd=(7, 9),
+    )
+    yield case(
+        'DyFeature2Pyramid',
+        dict(embed_dim=32, norm_cfg=BN),
+        lambda size: (tuple(torch.randn(2, 32, *size) for _ in range(4)),),
+        [2, 2, 2],
+        guided=False,
+        own=DECONV,
+        size=(8, 12),
+    )
+    yield case(
+        'DyDepthwiseSeparableASPPHead',
+        head(64, in_index=1, dilations=(1, 2), c1_in_channels=32, c1_channels=32),
+        pyramid(32, 64),
+        [2],
+        odd=(17, 23),
+    )
+    yield case(
+        'DyLRASPPHead',
+        head([32, 32, 32], branch_channels=(8, 16), input_transform='multiple_select'),
+        pyramid(32, 32, 32),
+        [2, 2],
+        size=(196, 200),
+    )
+    yield case(
+        'DyLightHamHead',
+        head([32, 64, 32], ham_channels=32, ham_kwargs=dict(MD_R=4, rand_init=False), norm_cfg=GN),
+        pyramid(32, 64, 32),
+        [2, 4],
+        odd=(17, 23),
+    )
+    yield case(
+        'DySETRUPHead',
+        head(32, num_convs=2, up_scale=2),
+        pyramid(32),
+        [2, 2],
+        guided=False,
+        odd=(7, 9),
+    )
+    yield case(
+        'DySETRMLAHead',
+        head([32, 64], mla_channels=16, up_scale=4),
+        lambda size: ([torch.randn(2, c, *size) for c in (32, 64)],),
+        [4, 4],
+        guided=False,
+    )
+    yield case(
+        'DyDPTHead',
+        head(
+            [32] * 4,
+            embed_dims=32,
+            post_process_channels=[16, 16, 32, 32],
+            input_transform='multiple_select',
+        ),
+        lambda size: ([(torch.randn(2, 32, *size), torch.randn(2, 32))] * 4,),
+        [2] * 4,
+        guided=False,
+        own=CORNERS,
+        size=(8, 12),
+        odd=(7, 9),
+    )
+
+
 CASES = {}
+if 'seg' in vars(mmdyup):
+    CASES |= {f'seg-{case.part}-{i}': case for i, case in enumerate(seg_cases())}
 if 'det' in vars(mmdyup):
     CASES |= {case.part: case for case in det_cases()}
 
 
 @pytest.fixture(params=CASES)
 def case(request):
-    return CASES[request.param]
+    case = CASES[request.param]
+    init_default_scope(dict(det='mmdet', seg='mmseg')[case.framework])
+    return case
 
 
 def maps(outs):

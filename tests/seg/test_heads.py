@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 pytest.importorskip('mmseg')
 from mmseg.models.decode_heads import SegformerHead, UPerHead  # noqa: E402
@@ -97,6 +98,49 @@ class TestDySegformerHead(OfFourLevels):
             for k, upsampler in enumerate(steps):
                 reached = i - 1 - k
                 assert torch.equal(upsampler.guide, head.convs[reached](levels[reached]))
+
+
+def test_the_head_of_segformers_own_code():
+    """By a state with its names: linear layers alone, the coarsest level first."""
+    channels, embed, classes = [8, 12, 16, 20], 32, 3
+    head = DySegformerHead(
+        **arguments(channels, embed) | dict(num_classes=classes, norm_cfg=dict(type='BN')),
+        linear_projections=True,
+        upsample_cfg=dict(type='nearest'),
+    )
+    state = {
+        f'linear_c{i + 1}.proj.{kind}': torch.randn(*shape)
+        for i, c in enumerate(channels)
+        for kind, shape in dict(weight=(embed, c), bias=(embed,)).items()
+    }
+    state['linear_fuse.conv.weight'] = torch.randn(embed, 4 * embed, 1, 1)
+    for kind in ('weight', 'bias', 'running_mean', 'running_var'):
+        state[f'linear_fuse.bn.{kind}'] = torch.rand(embed) + 0.5
+    state['linear_pred.weight'] = torch.randn(classes, embed, 1, 1)
+    state['linear_pred.bias'] = torch.randn(classes)
+    unused = dict(weight=torch.zeros(classes, embed, 1, 1), bias=torch.zeros(classes))
+    state |= {f'conv_seg.{kind}': value for kind, value in unused.items()}
+    missing, unexpected = head.load_state_dict(state, strict=False)
+    assert not unexpected and set(missing) <= {'fusion_conv.bn.num_batches_tracked'}
+
+    levels = [torch.randn(2, c, 16 // 2**i, 8 // 2**i) for i, c in enumerate(channels)]
+    projected = []
+    for i in (4, 3, 2, 1):
+        weight, bias = (state[f'linear_c{i}.proj.{kind}'] for kind in ('weight', 'bias'))
+        level = torch.einsum('dc,nchw->ndhw', weight, levels[i - 1]) + bias[:, None, None]
+        projected.append(F.interpolate(level, (16, 8), mode='nearest'))
+    bn = {name: state[f'linear_fuse.bn.{name}'] for name in ('running_mean', 'running_var')}
+    fused = F.batch_norm(
+        F.conv2d(torch.cat(projected, 1), state['linear_fuse.conv.weight']),
+        weight=state['linear_fuse.bn.weight'],
+        bias=state['linear_fuse.bn.bias'],
+        **bn,
+    ).relu()
+    expected = F.conv2d(fused, state['linear_pred.weight'], state['linear_pred.bias'])
+    torch.testing.assert_close(head.eval()(levels), expected, rtol=1e-4, atol=1e-3)
+    # mmseg's head has no such names
+    with pytest.raises(RuntimeError, match='Unexpected key'):
+        DySegformerHead(**arguments(channels, embed)).load_state_dict(state)
 
 
 @pytest.mark.parametrize(

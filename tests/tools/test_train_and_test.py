@@ -97,8 +97,8 @@ def test_wrong_folder(capsys, no_models, tmp_path):
     'split, edit, words',
     [
         ('train', lambda d: d.update(annotations=[]), 'has no "annotations"'),
-        ('val', lambda d: d['categories'].append(dict(id=9, name='heart')), "the class 'heart'"),
-        ('val', lambda d: d['images'][0].update(file_name='lost.png'), 'for instance lost.png'),
+        ('val', lambda d: d['categories'].reverse(), 'lists its categories otherwise'),
+        ('val', lambda d: d['images'][0].update(file_name='lost.png'), 'lost.png is missing'),
     ],
 )
 def test_wrong_files(capsys, no_models, data, tmp_path, split, edit, words):
@@ -190,6 +190,70 @@ def test_train_resume_and_test(data, tmp_path, capsys):
 
     message = sentence(capsys, run_test, CONFIG, work_dir / 'iter_3.pth', '--data', data)
     assert 'holds the weights of another model' in message
+    message = sentence(
+        capsys,
+        run_test,
+        ROOT / 'configs/faster_rcnn_carafe.py',
+        work_dir / 'iter_3.pth',
+        *['--data', data, '--from-scratch', '--tiny'],
+    )
+    assert 'configs/faster_rcnn_dysample.py fits it' in message
+
+
+KILLER = """
+import os
+from mmengine.fileio import LocalBackend
+
+put = LocalBackend.put
+
+
+def cut_off(self, content, path):
+    if str(path).endswith('iter_4.pth'):
+        open(path, 'wb').write(content[: len(content) // 2])
+        os.kill(os.getpid(), 9)
+    put(self, content, path)
+
+
+LocalBackend.put = cut_off
+"""
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_goes_on(data, tmp_path, capsys):
+    """Killed between two checkpoints, and while it writes one; beside one that went through."""
+    flags = ['--data', str(data), '--from-scratch', '--tiny', *QUICK]
+    flags += ['randomness.seed=4', 'train_cfg.max_iters=5', 'default_hooks.checkpoint.interval=2']
+    flags += ['val_dataloader=None', 'val_cfg=None', 'val_evaluator=None']
+    flags += ['train_dataloader.num_workers=1', 'train_dataloader.persistent_workers=True']
+    run_train([CONFIG, *flags, '--work-dir', 'whole'])
+    assert 'Trained' in capsys.readouterr().out
+
+    (tmp_path / 'killer.py').write_text(KILLER)
+    imports = "custom_imports = dict(imports=['mmdyup', 'killer'])"
+    (tmp_path / 'config.py').write_text(f'_base_ = {CONFIG!r}\n{imports}\n')
+    done = subprocess.run(
+        [sys.executable, ROOT / 'tools/train.py', 'config.py', *flags, '--work-dir', 'killed'],
+        env=dict(os.environ, PYTHONPATH=os.pathsep.join([str(tmp_path), str(ROOT)])),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == -9, done.stderr
+    run_train([CONFIG, *flags, '--work-dir', 'killed', '--resume'])
+    assert (
+        'killed/iter_4.pth is cut off; going on from killed/iter_2.pth' in capsys.readouterr().out
+    )
+    whole, killed = (
+        torch.load(tmp_path / name / 'iter_5.pth', weights_only=False)
+        for name in ('whole', 'killed')
+    )
+    losses = [
+        found['message_hub']['log_scalars']['train/loss'].data[0].tolist()
+        for found in (whole, killed)
+    ]
+    assert len(set(losses[0])) == 5 and losses[0] == losses[1]
+    assert whole['state_dict'].keys() == killed['state_dict'].keys()
+    for name, value in whole['state_dict'].items():
+        assert torch.equal(killed['state_dict'][name], value), name
 
 
 def test_shapes_makes_its_data_and_implies_tiny(tmp_path, monkeypatch):

@@ -3,7 +3,7 @@ import torch
 from torch.autograd import gradcheck
 
 from mmdyup import SAPA
-from mmdyup.ops import carafe
+from mmdyup.ops import carafe, neighborhood_scores
 
 
 def stirred(*args, **options):
@@ -114,3 +114,42 @@ def test_the_backend_makes_the_scores_too():
         SAPA(32, backend='slide rule').kernels(x, f)
     # mmcv has nothing for them
     assert SAPA(32, backend='mmcv').kernels(x, f).shape == (2, 25, 6, 4)
+
+
+def test_the_papers_own_code_by_its_states():
+    """LayerNorm over channels, and nn.Linear, whose weights have two dimensions."""
+    torch.manual_seed(1)
+    x, f = maps(c=12, cf=20)
+    state = {
+        'norm_y.weight': torch.randn(20),
+        'norm_y.bias': torch.randn(20),
+        'norm_x.weight': torch.randn(12),
+        'norm_x.bias': torch.randn(12),
+        'q.weight': torch.randn(8, 20),
+        'q.bias': torch.randn(8),
+        'k.weight': torch.randn(8, 12),
+        'k.bias': torch.randn(8),
+    }
+    upsampler = SAPA(12, guide_channels=20, embed_channels=8, norm='layer').double()
+    upsampler.load_state_dict(state)
+    p = {name: value.double() for name, value in state.items()}
+
+    def embedded(z, norm, linear):
+        z = z.movedim(1, -1)
+        z = z - z.mean(-1, keepdim=True)
+        z = z / (z.square().mean(-1, keepdim=True) + 1e-5).sqrt()
+        z = z * p[f'{norm}.weight'] + p[f'{norm}.bias']
+        return (z @ p[f'{linear}.weight'].T + p[f'{linear}.bias']).movedim(-1, 1)
+
+    query, key = embedded(f, 'norm_y', 'q'), embedded(x, 'norm_x', 'k')
+    scores = neighborhood_scores(query, key, 5, 2, 'reference')
+    torch.testing.assert_close(upsampler.kernels(x, f), scores.softmax(1))
+
+
+def test_groups_do_not_take_states_of_layers():
+    state = SAPA(32, norm='layer').state_dict()
+    state['q.weight'] = state['q.weight'][..., 0, 0]
+    with pytest.raises(RuntimeError, match='size mismatch for q.weight'):
+        SAPA(32).load_state_dict(state)
+    with pytest.raises(ValueError, match="norm must be 'group' or 'layer', but it is 'batch'"):
+        SAPA(32, norm='batch')

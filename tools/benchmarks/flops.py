@@ -131,8 +131,8 @@ def freqfusion(c: int, s: int, k: int = 5, highpass: int = 3, groups: int = 4) -
     """
     m = c // 4
     compressed = conv(c, m) + conv(m, k**2, 3) + conv(m, highpass**2, 3)
-    # of a pixel and those around it, of which 8 are used, and of their lengths
-    similarities = 2 * 25 * (m + 1)
+    # of a pixel and those around it, of which 8 are used
+    similarities = 2 * 25 * m
     reassembled = reassembly(m, s, highpass) + reassembly(k**2 + c, s, k)
     return (
         (s**2 + 1) * (compressed + similarities)

@@ -1,38 +1,71 @@
 """What can be known to be wrong or missing before a model is built or tested."""
 
 import inspect
+import os
 import urllib.error
 import urllib.request
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import torch
-from mmengine.model import is_model_wrapper
 from mmengine.registry import MODELS
-from mmengine.runner import CheckpointLoader
 from mmengine.runner.checkpoint import get_external_models, get_torchvision_models
-from torch import nn
 
 from mmdyup.pyramid import DynamicPart, effective_upsample_cfg
 
-from .config import depth_map_datasets, label_map_datasets, leaf_datasets, walk
+from .config import walk
+from .data.check import check_splits, mend_files
+from .data.report import Report
+from .data.sources import named_datasets
 
 TIMEOUT = 5  # seconds to wait for a server
 
 
-def check_data(cfg, splits: tuple[str, ...]) -> None:
-    """Raises FileNotFoundError where an annotation file or a picture folder is missing.
+def check_data(cfg, splits: tuple[str, ...], pictures: bool = True) -> Report:
+    """Checks the data of a run, tells of it, and keeps that in the work dir as data.txt.
+
+    Where something is ours to give, such as ids of annotations, the config is edited to read a
+    copy that has it, also in the work dir.
 
     Args:
-        cfg: An mmengine Config.
+        cfg: An mmengine Config, edited in place.
         splits: Of 'train', 'val' and 'test', those whose dataloaders will be used.
+        pictures: Whether pictures and maps are read; else annotation files alone.
+
+    Returns:
+        Warnings and the summary.
+
+    Raises:
+        FileNotFoundError: An annotation file or a folder is missing.
+        ValueError: The data is wrong; a line an error.
     """
+    _check_paths(cfg, splits)
+    # one of several processes reads pictures, and tells
+    first = cfg.get('launcher', 'none') == 'none' or _rank() == 0
+    report = check_splits(cfg, splits, pictures and first)
+    if report.errors:
+        raise ValueError('\n'.join(map(str, report.errors)))
+    folder = Path(cfg.get('work_dir') or '.')
+    mend_files(cfg, splits, folder / 'data')
+    if first and report.summary:
+        print(report, flush=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / 'data.txt').write_text(f'{report}\n', encoding='utf-8')
+    return report
+
+
+def _rank() -> int:
+    """Which of the processes this is, before they have met."""
+    names = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK')
+    return int(next((os.environ[name] for name in names if name in os.environ), 0))
+
+
+def _check_paths(cfg, splits: tuple[str, ...]) -> None:
     for split in splits:
-        loader = cfg.get(f'{split}_dataloader')
-        maps = label_map_datasets(loader) + depth_map_datasets(loader)
-        for dataset in leaf_datasets(loader) or maps:
+        loader = (cfg.get(f'{split}_dataloader') or {}).get('dataset')
+        for _, dataset in named_datasets(loader, split):
             root = dataset.get('data_root') or ''
-            paths = [dataset.get('ann_file'), *dataset.get('data_prefix', {}).values()]
+            paths = [dataset.get('ann_file'), *(dataset.get('data_prefix') or {}).values()]
             for path in filter(None, paths):
                 # remote storage is mmengine's to look up
                 if '://' in f'{root}{path}' or (Path(root) / path).exists():
@@ -80,35 +113,6 @@ def check_weights(cfg) -> None:
                 f'The pretrained weights {source} cannot be had from here: connect to the '
                 'network, or train without them by adding --from-scratch.'
             )
-
-
-def check_checkpoint(source: str) -> None:
-    """Raises FileNotFoundError unless the checkpoint ``source``, a path or an address, exists."""
-    if not available(source):
-        raise FileNotFoundError(f'There is no checkpoint {source}: give the path of a .pth file.')
-
-
-def check_fits(model: nn.Module, source: str) -> None:
-    """Raises ValueError where the checkpoint ``source`` is not one of ``model``.
-
-    Its tensors have other names or shapes then. mmengine would only warn, and score the random
-    weights it left.
-    """
-    model = model.module if is_model_wrapper(model) else model
-    checkpoint = CheckpointLoader.load_checkpoint(source, map_location='cpu')
-    saved = checkpoint.get('state_dict', checkpoint)
-    saved = {name.removeprefix('module.'): value for name, value in saved.items()}
-    own = model.state_dict()
-    common = saved.keys() & own.keys()
-    unlike = sorted(name for name in common if saved[name].shape != own[name].shape)
-    if common and not unlike:
-        return
-    example = f'{unlike[0]} has another shape' if unlike else 'no tensor has a name in common'
-    raise ValueError(
-        f'{source} holds the weights of another model ({example}): test it with the config that '
-        'training saved beside it, or with the flags of the training (--data, --shapes, --tiny, '
-        '--from-scratch).'
-    )
 
 
 def available(source: str) -> bool:

@@ -10,7 +10,8 @@ from mmengine.config import Config, DictAction
 from shapes import generate_shapes
 
 from .checks import check_upsamplers
-from .config import depth_map_datasets, train_from_scratch
+from .config import map_datasets, train_from_scratch
+from .data.maps import DEPTHS
 from .depth import use_depth_folder
 from .folder import use_folder
 from .semantic import use_semantic_folder
@@ -23,12 +24,28 @@ SHAPES = Path('data/shapes')
 def make_parser(description: str) -> argparse.ArgumentParser:
     """A parser of the flags that training and testing have in common."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument('config', help='config file')
+    add_model_flags(parser)
     parser.add_argument(
         '--work-dir',
         help='where logs and checkpoints go (default: work_dirs/ and '
         "the config's name, with the data set's behind it under --data, --shapes)",
     )
+    parser.add_argument('--show-dir', help='where pictures of predictions go')
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='what started the processes of a distributed run',
+    )
+    parser.add_argument(
+        '--local_rank', '--local-rank', type=int, default=0, help='given by old launchers'
+    )
+    return parser
+
+
+def add_model_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds the config, and the flags that change what model and data :func:`load_config` makes."""
+    parser.add_argument('config', help='config file')
     parser.add_argument(
         '--data',
         metavar='DIR',
@@ -45,6 +62,11 @@ def make_parser(description: str) -> argparse.ArgumentParser:
         help='the built-in data set, made in '
         'data/shapes on first use; implies --from-scratch --tiny',
     )
+    parser.add_argument(
+        '--no-check',
+        action='store_true',
+        help='read no pictures and no label maps before the run, annotation files alone',
+    )
     parser.add_argument('--from-scratch', action='store_true', help='no pretrained weights')
     parser.add_argument(
         '--tiny',
@@ -53,7 +75,6 @@ def make_parser(description: str) -> argparse.ArgumentParser:
         'CPU: shallow backbone, narrow neck or head, small pictures, short '
         'schedule',
     )
-    parser.add_argument('--show-dir', help='where pictures of predictions go')
     parser.add_argument(
         '--cfg-options',
         nargs='+',
@@ -63,16 +84,6 @@ def make_parser(description: str) -> argparse.ArgumentParser:
         'that override the config and the flags above, as key.inner=value; '
         'randomness.seed=0 makes a run repeatable',
     )
-    parser.add_argument(
-        '--launcher',
-        choices=['none', 'pytorch', 'slurm', 'mpi'],
-        default='none',
-        help='what started the processes of a distributed run',
-    )
-    parser.add_argument(
-        '--local_rank', '--local-rank', type=int, default=0, help='given by old launchers'
-    )
-    return parser
 
 
 def load_config(args: argparse.Namespace) -> Config:
@@ -95,7 +106,7 @@ def load_config(args: argparse.Namespace) -> Config:
     if args.shapes or args.data:
         use = use_folder
         if segmentation:
-            depth = depth_map_datasets(cfg.get('train_dataloader'))
+            depth = map_datasets(cfg.get('train_dataloader'), DEPTHS.key)
             use = use_depth_folder if depth else use_semantic_folder
         use(cfg, _shapes(args.launcher) if args.shapes else args.data)
     if args.shapes or args.from_scratch:

@@ -24,16 +24,16 @@ def leaf_datasets(dataloader: dict | None) -> list[dict]:
     return [node for node in walk(dataset) if node.get('ann_file')]
 
 
-def label_map_datasets(dataloader: dict | None) -> list[dict]:
-    """The data sets of a dataloader config that read label maps, inside any wrapper."""
-    dataset = (dataloader or {}).get('dataset')
-    return [node for node in walk(dataset) if 'seg_map_path' in node.get('data_prefix', {})]
+def map_datasets(dataloader: dict | None, key: str) -> list[dict]:
+    """The data sets of a dataloader config that read maps of pixels, inside any wrapper.
 
-
-def depth_map_datasets(dataloader: dict | None) -> list[dict]:
-    """The data sets of a dataloader config that read depth maps, inside any wrapper."""
+    Args:
+        dataloader: The config of a dataloader.
+        key: What their ``data_prefix`` calls the folder of the maps: 'seg_map_path' for label maps,
+            'depth_map_path' for depths.
+    """
     dataset = (dataloader or {}).get('dataset')
-    return [node for node in walk(dataset) if 'depth_map_path' in node.get('data_prefix', {})]
+    return [node for node in walk(dataset) if key in (node.get('data_prefix') or {})]
 
 
 def evaluators(evaluator) -> list[dict]:
@@ -44,12 +44,22 @@ def evaluators(evaluator) -> list[dict]:
 
 
 def count_classes(dataset: dict, kind: str = 'classes') -> int:
-    """How many classes (or 'thing_classes') a data set of a config has."""
+    """How many classes (or 'thing_classes') a data set of a config has.
+
+    Raises:
+        ValueError: Neither the config nor the data set's class lists them.
+    """
     if kind in dataset.get('metainfo', {}):
         return len(dataset.metainfo[kind])
     from mmdet.registry import DATASETS
 
-    return len(DATASETS.get(dataset.type).METAINFO[kind])
+    known = getattr(DATASETS.get(dataset.type), 'METAINFO', {})
+    if kind not in known:
+        raise ValueError(
+            f'--data: the data set {dataset.type} of this config lists no classes, so no head can '
+            'be given others: take a config that trains on COCO.'
+        )
+    return len(known[kind])
 
 
 def set_class_count(model: dict, old: int, new: int) -> None:

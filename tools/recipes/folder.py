@@ -14,25 +14,22 @@ Training and validation use train.json and val.json; testing uses test.json, or 
 there is none.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
-from .coco import (
-    Annotations,
-    check_references,
-    image_prefix,
-    need_keys,
-    point_at,
-    read_annotations,
-    read_coco,
-    read_splits,
-    summary,
-)
+from .coco import image_prefix, point_at, read_splits
 from .config import count_classes, leaf_datasets, palette, set_class_count, walk
+from .data.coco import read_coco, read_panoptic
+from .data.records import Annotated
 
-SEGMENT_KEYS = ('id', 'category_id', 'area', 'bbox', 'iscrowd')
-# mmdet looks for the label map of a picture under the picture's name, with .png in place of .jpg
-PICTURES = ('.jpg', '.png')
+LAYOUT = (
+    '--data DIR needs DIR/train.json and DIR/val.json in COCO format and the pictures in '
+    'DIR/images.'
+)
+PANOPTIC_LAYOUT = (
+    'for a panoptic config, --data DIR needs DIR/panoptic_train.json and DIR/panoptic_val.json in '
+    'COCO panoptic format, their label maps in DIR/panoptic/train and DIR/panoptic/val, and the '
+    'pictures in DIR/images.'
+)
 
 
 def use_folder(cfg, root: str | Path) -> None:
@@ -59,8 +56,7 @@ def use_folder(cfg, root: str | Path) -> None:
         use_panoptic_folder(cfg, root)
         return
 
-    masks = any(node.get('with_mask') for node in walk(cfg.train_dataloader))
-    splits = read_splits(root, '{}.json', lambda path: read_annotations(path, masks))
+    splits = read_splits(root, '{}.json', read_coco, LAYOUT)
     prefixes = {name: image_prefix(root, found) for name, found in splits.items()}
     classes = splits['train'].classes
     set_class_count(cfg.model, count_classes(datasets[0]), len(classes))
@@ -79,60 +75,15 @@ def use_folder(cfg, root: str | Path) -> None:
         )
 
 
-@dataclass(frozen=True)
-class PanopticAnnotations(Annotations):
-    """Annotations whose first ``num_things`` classes are things, and the others stuff."""
-
-    num_things: int
-
-    @property
-    def things(self) -> tuple[str, ...]:
-        return self.classes[: self.num_things]
-
-    @property
-    def stuff(self) -> tuple[str, ...]:
-        return self.classes[self.num_things :]
-
-    @property
-    def label_maps(self) -> tuple[str, ...]:
-        """The names of the PNG files that hold the segments, one for each picture."""
-        return tuple(name.replace('.jpg', '.png') for name in self.file_names)
-
-
-def read_panoptic_annotations(path: str | Path) -> PanopticAnnotations:
-    """Reads and checks the COCO panoptic annotation file at ``path``.
+def split_classes(found: Annotated) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The things and the stuff of a panoptic file.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: It is not COCO panoptic JSON, lacks a field that training needs, lists no things
-            or no stuff, or stuff before things: mmdet gives labels in that order, and takes the
-            first for the things.
+        ValueError: It lists no things or no stuff, or stuff before things: mmdet gives labels in
+            that order, and takes the first for the things.
     """
-    path = Path(path)
-    data = read_coco(
-        path,
-        'for a panoptic config, --data DIR needs DIR/panoptic_train.json and '
-        'DIR/panoptic_val.json in COCO panoptic format, their label maps in '
-        'DIR/panoptic/train and DIR/panoptic/val, and the pictures in DIR/images.',
-    )
-    need_keys(path, data['categories'], 'category', ('isthing',))
-    need_keys(path, data['annotations'], 'annotation', ('image_id', 'segments_info'))
-    segments = [segment for entry in data['annotations'] for segment in entry['segments_info']]
-    need_keys(path, segments, 'segment', SEGMENT_KEYS)
-    objects = [
-        dict(category_id=segment['category_id'], image_id=entry['image_id'])
-        for entry in data['annotations']
-        for segment in entry['segments_info']
-    ]
-    check_references(path, data, objects)
-    for entry in data['images']:
-        name = entry['file_name']
-        if '/' in name or not name.endswith(PICTURES):
-            raise ValueError(
-                f'{path} names the picture {name!r}: panoptic training takes .jpg and '
-                '.png pictures whose names have no folder in them.'
-            )
-    things = [bool(category['isthing']) for category in data['categories']]
+    path = found.path
+    things = [bool(category.thing) for category in found.categories]
     if all(things) or not any(things):
         raise ValueError(
             f'{path} lists no {"stuff" if all(things) else "things"}: panoptic '
@@ -143,7 +94,7 @@ def read_panoptic_annotations(path: str | Path) -> PanopticAnnotations:
             f'{path} lists stuff before things: put the categories with "isthing" 1 '
             'before those with 0.'
         )
-    return PanopticAnnotations(path, **summary(data, objects), num_things=sum(things))
+    return found.classes[: sum(things)], found.classes[sum(things) :]
 
 
 def use_panoptic_folder(cfg, root: Path) -> None:
@@ -157,35 +108,31 @@ def use_panoptic_folder(cfg, root: Path) -> None:
         FileNotFoundError: Something is missing from the folder.
         ValueError: Something is wrong with the folder.
     """
-    splits = read_splits(root, 'panoptic_{}.json', read_panoptic_annotations)
-    train = splits['train']
-    for found in splits.values():
-        if found.things != train.things:
-            raise ValueError(
-                f'{found.path} has other things than {train.path}: give every '
-                'category the same "isthing" in both.'
-            )
+    splits = read_splits(root, 'panoptic_{}.json', read_panoptic, PANOPTIC_LAYOUT)
+    things, stuff = split_classes(splits['train'])
+    classes = things + stuff
     folders = {
-        name: dict(img=image_prefix(root, found), seg=label_map_prefix(root, found))
+        name: dict(
+            img=image_prefix(root, found),
+            seg=f'panoptic/{found.path.stem.removeprefix("panoptic_")}/',
+        )
         for name, found in splits.items()
     }
 
     set_class_count(
         cfg.model,
         count_classes(leaf_datasets(cfg.train_dataloader)[0], 'thing_classes'),
-        len(train.things),
+        len(things),
     )
     for node in walk(cfg.model):
-        for key, names in dict(
-            num_things_classes=train.things, num_stuff_classes=train.stuff
-        ).items():
+        for key, names in dict(num_things_classes=things, num_stuff_classes=stuff).items():
             if key in node:
                 node[key] = len(names)
     metainfo = dict(
-        classes=train.classes,
-        thing_classes=train.things,
-        stuff_classes=train.stuff,
-        palette=palette(len(train.classes)),
+        classes=classes,
+        thing_classes=things,
+        stuff_classes=stuff,
+        palette=palette(len(classes)),
     )
     for name, found in splits.items():
         point_at(
@@ -199,16 +146,3 @@ def use_panoptic_folder(cfg, root: Path) -> None:
             ),
             dict(ann_file=str(found.path), seg_prefix=str(root / folders[name]['seg'])),
         )
-
-
-def label_map_prefix(root: Path, found: PanopticAnnotations) -> str:
-    """Where under ``root`` the label maps of a part lie; FileNotFoundError where some miss."""
-    prefix = f'panoptic/{found.split}/'
-    missing = [name for name in found.label_maps if not (root / prefix / name).is_file()]
-    if missing:
-        raise FileNotFoundError(
-            f'{len(missing)} of the {len(found.label_maps)} label maps of {found.path} are '
-            f'missing, for instance {missing[0]}: put a PNG named as the picture for each of them '
-            f'in {root / prefix}.'
-        )
-    return prefix

@@ -1,17 +1,20 @@
 """What a training or a test leaves to look at."""
 
+import unicodedata
 from pathlib import Path
 
 import cv2
 import mmcv
 import numpy as np
 import torch
-from matplotlib import colormaps
+from matplotlib import colormaps, font_manager, rcParams
 from matplotlib.colors import Normalize
 from mmengine.dataset import pseudo_collate
+from mmengine.hooks import Hook
 from mmengine.runner import Runner, find_latest_checkpoint
 
-from .config import depth_map_datasets
+from .config import evaluators, leaf_datasets, map_datasets
+from .data.maps import DEPTHS
 
 # what the keys of the scores worth telling contain
 SCORES = ('mAP', 'PQ', 'mIoU', 'mBIoU', 'abs_rel', 'd1', 'rmse')
@@ -37,20 +40,25 @@ def conclude(runner: Runner, folder: str | Path) -> None:
         f'  config      {_shown(work_dir / Path(runner.cfg.filename).name)}',
         f'  log         {_shown(Path(runner.log_dir) / f"{runner.timestamp}.log")}',
     ]
+    # told before anything is drawn, which may fail
+    print('\n'.join(lines), flush=True)
     if runner.val_loop is not None:
         kind = _kind(runner)
         picture = Path(folder) / f'{kind}.png'
-        draw_sheet(runner, picture)
         before = 'picture and ground truth' if kind == 'depth' else 'ground truth'
-        lines.append(f'  picture     {_shown(picture)} ({before} left, {kind} right)')
-    print('\n'.join(lines), flush=True)
+        try:
+            draw_sheet(runner, picture)
+        except Exception as error:  # the training is done, whatever a drawing meets
+            print(f'  picture     not drawn ({type(error).__name__}: {error})', flush=True)
+        else:
+            print(f'  picture     {_shown(picture)} ({before} left, {kind} right)', flush=True)
 
 
 def _kind(runner: Runner) -> str:
     """What the model makes of a picture."""
     if runner.cfg.get('default_scope') != 'mmseg':
         return 'detections'
-    return 'depth' if depth_map_datasets(runner.cfg.val_dataloader) else 'segmentation'
+    return 'depth' if map_datasets(runner.cfg.val_dataloader, DEPTHS.key) else 'segmentation'
 
 
 def _score(runner: Runner) -> str:
@@ -60,6 +68,8 @@ def _score(runner: Runner) -> str:
         for key, scalar in scalars.items()
         if key.startswith('val/') and any(name in key for name in SCORES)
     }
+    if not scores and any(key.startswith('val/') for key in scalars):
+        return 'validated, but nothing was detected, so there is no score.'
     if not scores:
         return 'not validated.'
     return ', '.join(f'{key} {value:.4g}' for key, value in scores.items())
@@ -85,13 +95,14 @@ def draw_sheet(runner: Runner, path: str | Path) -> None:
     style = dict(line_width=1) if kind == 'detections' else {}
     limits = dict(pred_score_thr=SCORE) if kind == 'detections' else {}
     visualizer = type(runner.visualizer)(name='sheet', **style)
-    visualizer.dataset_meta = dataset.metainfo
+    visualizer.dataset_meta = with_drawable_names(dataset.metainfo, kind != 'detections')
     count = min(PICTURES, len(dataset))
     runner.model.eval()
     cells = []
     for index in np.linspace(0, len(dataset) - 1, count).astype(int):
         with torch.no_grad():
             sample = runner.model.val_step(pseudo_collate([dataset[index]]))[0]
+        drop_empty_segments(sample, len(dataset.metainfo['classes']))
         image = mmcv.imread(sample.img_path, channel_order='rgb')
         if kind == 'depth':
             parts = [image, *draw_depths(sample)]
@@ -123,11 +134,78 @@ def draw_depths(sample) -> list[np.ndarray]:
         for pixels in (sample.gt_depth_map, sample.pred_depth_map)
     )
     known = truth > 0
-    scale = Normalize(truth[known].min(), truth[known].max(), clip=True)
+    limits = truth[known] if known.any() else found
+    scale = Normalize(limits.min(), limits.max(), clip=True)
     return [
         colormaps['plasma_r'](scale(depth), bytes=True)[..., :3] * visible[..., None]
         for depth, visible in ((truth, known), (found, np.ones_like(known)))
     ]
+
+
+def drop_empty_segments(sample, num_classes: int) -> None:
+    """Takes a panoptic prediction without any segment, which mmdet cannot draw, out of a sample.
+
+    Args:
+        sample: A data sample of mmdet's or mmseg's, edited in place.
+        num_classes: The value of pixels without a segment.
+    """
+    found = sample.get('pred_panoptic_seg')
+    if found is not None and (found.sem_seg == num_classes).all():
+        del sample.pred_panoptic_seg
+
+
+def with_drawable_names(metainfo: dict, ascii_only: bool) -> dict:
+    """``metainfo`` with names of classes that can be drawn.
+
+    A font of this machine that has their letters is chosen for drawing. Where none has them, or
+    OpenCV draws, which knows ASCII alone, names lose their accents, and others become numbers.
+
+    Args:
+        metainfo: Of a data set; its 'classes' are names.
+        ascii_only: Whether OpenCV draws.
+    """
+    names = tuple(metainfo.get('classes') or ())
+    letters = {letter for name in names for letter in name if letter != ' '}
+    if all(map(str.isascii, letters)) or (not ascii_only and _use_font(letters)):
+        return metainfo
+    return dict(metainfo, classes=tuple(_plain(name, i) for i, name in enumerate(names)))
+
+
+def _use_font(letters: set[str]) -> bool:
+    """Has matplotlib write with a font that has these letters; False where there is none."""
+    wanted = set(map(ord, letters))
+    default = font_manager.findfont(font_manager.FontProperties(family=['sans-serif']))
+    entries = sorted(font_manager.fontManager.ttflist, key=lambda entry: entry.fname != default)
+    for entry in entries:
+        try:
+            there = wanted <= font_manager.get_font(entry.fname).get_charmap().keys()
+        except (OSError, RuntimeError):  # a font that cannot be read
+            continue
+        if there:
+            rcParams['font.sans-serif'] = [entry.name, *rcParams['font.sans-serif']]
+            return True
+    return False
+
+
+def _plain(name: str, label: int) -> str:
+    """A name in ASCII: without accents, or else its number."""
+    bare = unicodedata.normalize('NFKD', name)
+    bare = ''.join(letter for letter in bare if not unicodedata.combining(letter))
+    return bare if bare.isascii() else f'class {label}'
+
+
+class DrawableHook(Hook):
+    """Lets mmdet's and mmseg's drawing of a test meet what it can draw alone."""
+
+    priority = 'HIGH'
+
+    def before_test(self, runner: Runner) -> None:
+        meta = runner.visualizer.dataset_meta
+        runner.visualizer.dataset_meta = with_drawable_names(meta, _kind(runner) != 'detections')
+
+    def after_test_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=()) -> None:
+        for sample in outputs:
+            drop_empty_segments(sample, len(runner.visualizer.dataset_meta['classes']))
 
 
 def _arrange(cells: list[np.ndarray]) -> np.ndarray:
@@ -157,3 +235,20 @@ def save_pictures(cfg, folder: str) -> None:
         cfg.visualizer.vis_backends = [dict(type='LocalVisBackend', img_save_dir=folder)]
     else:
         hook.test_out_dir = folder
+
+
+def predict_alone(cfg, folder: Path) -> None:
+    """Has a test write its predictions, where there is nothing to score.
+
+    Args:
+        cfg: An mmengine Config of a detector, edited in place.
+        folder: Where the predictions go, in COCO's format of results.
+    """
+    kept = []
+    for metric in evaluators(cfg.test_evaluator):
+        if str(metric['type']).rsplit('.', 1)[-1] in ('CocoMetric', 'CocoPanopticMetric'):
+            metric.update(format_only=True, outfile_prefix=str(folder / 'predictions'))
+            kept.append(metric)
+    cfg.test_evaluator = kept
+    for dataset in leaf_datasets(cfg.test_dataloader):
+        (dataset.get('data_prefix') or {}).pop('seg', None)

@@ -8,16 +8,13 @@
 Testing uses test/, or val/ where there is none.
 """
 
-from copy import deepcopy
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
-from rich.progress import track
+from .config import map_datasets, palette, set_class_count, walk
+from .data.maps import LABELS, look_at_maps
+from .pairs import use_map_folder
 
-from .config import label_map_datasets, palette, set_class_count, walk
-from .pairs import Maps
-
-LABEL_MAPS = Maps('semantic', 'label map', 'the numbers of the classes')
 IGNORED = 255
 
 
@@ -32,37 +29,28 @@ def use_semantic_folder(cfg, root: str | Path) -> None:
         FileNotFoundError: Something is missing from the folder.
         ValueError: Something is wrong with the folder, or the config is of another kind.
     """
-    root = Path(root).resolve()
-    if not root.is_dir():
-        raise FileNotFoundError(f'--data: there is no folder {root}.')
-    if not label_map_datasets(cfg.get('train_dataloader')):
+    if not map_datasets(cfg.get('train_dataloader'), LABELS.key):
         raise ValueError(
             '--data takes segmentation configs that train on label maps, which this '
             'one does not: set its dataloaders in the config.'
         )
-    folder = read_semantic_folder(root)
-    count = len(folder.classes)
+
+    def settings(root: Path, pairs: dict) -> Callable[[dict], dict]:
+        names = read_names(root, pairs)
+        _set_class_count(cfg.model, len(names))
+        metainfo = dict(classes=names, palette=palette(len(names)))
+        return lambda dataset: dict(
+            type='BaseSegDataset',
+            pipeline=dataset['pipeline'],
+            seg_map_suffix='.png',
+            metainfo=metainfo,
+        )
+
+    use_map_folder(cfg, root, LABELS, settings)
     for split in ('train', 'val', 'test'):
-        source = split if split in folder.suffixes else 'val'
-        # copied, for mmseg's configs write test_dataloader = val_dataloader: one object, two names
-        loader = deepcopy(cfg[f'{split}_dataloader'])
-        for dataset in label_map_datasets(loader):
-            pipeline = dataset.pipeline
-            dataset.clear()
-            dataset.update(
-                type='BaseSegDataset',
-                data_root=str(root),
-                pipeline=pipeline,
-                data_prefix=dict(img_path=f'images/{source}', seg_map_path=f'semantic/{source}'),
-                img_suffix=folder.suffixes[source],
-                seg_map_suffix='.png',
-                metainfo=dict(classes=folder.classes, palette=palette(count)),
-            )
-        for node in walk(loader):
+        for node in walk(cfg[f'{split}_dataloader']):
             # here 0 is a class like any other; what says so already is deprecated in pipelines
             node.pop('reduce_zero_label', None)
-        cfg[f'{split}_dataloader'] = loader
-    _set_class_count(cfg.model, count)
 
 
 def _set_class_count(model: dict, new: int) -> None:
@@ -80,44 +68,37 @@ def _set_class_count(model: dict, new: int) -> None:
             node['class_weight'] = [1.0] * new + list(node['class_weight'][old:])
 
 
-@dataclass(frozen=True)
-class SemanticFolder:
-    """What a config needs to know of a folder of label maps.
+def read_names(root: Path, pairs: dict[str, list]) -> tuple[str, ...]:
+    """The names of the classes: those of classes.txt, or class0, class1 and so on.
 
     Args:
-        classes: The names of its classes, in the order of their labels.
-        suffixes: For each of its parts the suffix of the pictures.
-    """
-
-    classes: tuple[str, ...]
-    suffixes: dict[str, str]
-
-
-def read_semantic_folder(root: Path) -> SemanticFolder:
-    """Reads and checks a folder: images/, semantic/ and classes.txt.
-
-    Where there is no classes.txt, classes are called class0, class1 and so on.
+        root: The folder.
+        pairs: Its pictures and label maps by split.
 
     Raises:
-        FileNotFoundError: Pictures or label maps are missing.
-        ValueError: A label map does not fit its picture or the classes.
+        ValueError: There is only one class, or classes.txt names one twice.
     """
-    names = _read_names(root / 'classes.txt')
-    suffixes, pairs = LABEL_MAPS.find(root)
-    greatest = max(
-        _greatest_label(*pair, names)
-        for pair in track(pairs, 'Checking label maps', transient=True)
-    )
-    names = names or tuple(f'class{i}' for i in range(greatest + 1))
+    names = _read_file(root / 'classes.txt')
+    if not names:
+        values = {
+            value
+            for split, found in pairs.items()
+            for look in look_at_maps(
+                root / LABELS.folder / split, [str(path) for _, path in found], LABELS
+            )
+            for value, _ in look[4]
+            if value < IGNORED
+        }
+        names = tuple(f'class{i}' for i in range(int(max(values, default=0)) + 1))
     if len(names) < 2:
         raise ValueError(
             f'{root} has only one class: label maps number the classes 0, 1 and so on, 0 often '
             f'being the background, while {IGNORED} marks pixels that are left out.'
         )
-    return SemanticFolder(names, suffixes)
+    return names
 
 
-def _read_names(path: Path) -> tuple[str, ...]:
+def _read_file(path: Path) -> tuple[str, ...]:
     if not path.is_file():
         return ()
     lines = path.read_text(encoding='utf-8-sig').splitlines()
@@ -126,16 +107,3 @@ def _read_names(path: Path) -> tuple[str, ...]:
     if twice is not None:
         raise ValueError(f'{path} names the class {twice!r} twice: give every class its own name.')
     return names
-
-
-def _greatest_label(picture: Path, label_map: Path, names: tuple[str, ...]) -> int:
-    """The greatest class in ``label_map``, 0 where all is ignored."""
-    labels = LABEL_MAPS.read(picture, label_map)
-    greatest = int(labels[labels != IGNORED].max(initial=0))
-    if greatest >= (len(names) or IGNORED):
-        known = f'classes.txt names {len(names)} classes' if names else 'eight bits are the limit'
-        raise ValueError(
-            f'{label_map} has the value {greatest}, but {known}: values go from 0 to '
-            f'{(len(names) or IGNORED) - 1}, and {IGNORED} marks pixels that are left out.'
-        )
-    return greatest

@@ -275,5 +275,8 @@ def follow_length(cfg) -> None:
     if steps != STEPS and cosine.get('end') == STEPS:
         begin = min(WARM_UP, steps // 2)
         cfg.param_scheduler[0].end = begin
+        if not begin:
+            # a single step has nothing to rise over
+            cfg.param_scheduler = [cosine]
         cosine.update(begin=begin, end=steps, T_max=steps - begin)
         cfg.train_cfg.val_interval = min(cfg.train_cfg.val_interval, steps)

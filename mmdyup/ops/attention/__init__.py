@@ -72,10 +72,39 @@ def attend(
         y = native.collect_plainly(value, weights, positions, groups, heads)
         return y.contiguous(memory_format=memory_format_of(value))
     dtype = compute_dtype(query, key, value)
-    logits = compare(query, key, positions, groups, heads, dtype, is_channels_last(query), run)
-    weights = _weights(logits, bias, heads)
+    weights = _weigh(query, key, positions, groups, heads, bias, dtype, run)
     last = is_channels_last(value)
     return collect(value, weights, positions, groups, heads, value.dtype, last, run)
+
+
+def point_weights(
+    query: Tensor,
+    key: Tensor,
+    positions: Tensor,
+    groups: int = 1,
+    heads: int = 1,
+    bias: Tensor | None = None,
+) -> Tensor:
+    """The weights of :func:`attend`, to be looked at: (N, heads·P, sH, sW), float32 at least.
+
+    They are made of native operations. The arguments are those of :func:`attend`.
+    """
+    dtype = compute_dtype(query, key)
+    return _weigh(query, key, positions, groups, heads, bias, dtype, 'native')
+
+
+def _weigh(
+    query: Tensor,
+    key: Tensor,
+    positions: Tensor,
+    groups: int,
+    heads: int,
+    bias: Tensor | None,
+    dtype: torch.dtype,
+    run: str,
+) -> Tensor:
+    logits = compare(query, key, positions, groups, heads, dtype, is_channels_last(query), run)
+    return _weights(logits, bias, heads)
 
 
 def _weights(logits: Tensor, bias: Tensor | None, heads: int) -> Tensor:

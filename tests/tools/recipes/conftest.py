@@ -3,6 +3,9 @@ import json
 import cv2
 import numpy as np
 import pytest
+from mmengine.config import Config
+
+from recipes.data.check import check_splits
 
 CATEGORIES = [dict(id=1, name='apple'), dict(id=4, name='pear'), dict(id=5, name='plum')]
 
@@ -48,6 +51,24 @@ def write_split():
 @pytest.fixture
 def edit_json():
     return rewrite
+
+
+@pytest.fixture
+def check_maps():
+    """The report of training on a folder of pictures and maps."""
+
+    def check(root, kind, key, folder, suffix, **settings):
+        dataset = dict(
+            type=kind,
+            data_root=str(root),
+            img_suffix=suffix,
+            data_prefix={'img_path': 'images/train', key: f'{folder}/train'},
+            **settings,
+        )
+        cfg = Config(dict(default_scope='mmseg', train_dataloader=dict(dataset=dataset)))
+        return check_splits(cfg, ('train',))
+
+    return check
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from mmengine.registry import MODELS
 from mmdyup.pyramid import DynamicPart
 from recipes.checks import (
     available,
-    check_checkpoint,
     check_data,
     check_upsamplers,
     check_weights,
@@ -78,11 +77,6 @@ def test_local_weights(tmp_path):
         check_weights(config(str(tmp_path / 'mine.pth')))
     (tmp_path / 'mine.pth').touch()
     check_weights(config(str(tmp_path / 'mine.pth')))
-
-
-def test_missing_checkpoint(tmp_path):
-    with pytest.raises(FileNotFoundError, match='There is no checkpoint'):
-        check_checkpoint(str(tmp_path / 'none.pth'))
 
 
 def test_missing_data_names_the_file_and_the_remedy(folder):

@@ -6,8 +6,10 @@ import pytest
 import torch
 
 from recipes.checks import check_data
-from recipes.depth import read_depth_folder, use_depth_folder
+from recipes.data.maps import DEPTHS as KIND
+from recipes.depth import use_depth_folder
 from recipes.outcome import draw_depths
+from recipes.pairs import find_pairs
 
 pytest.importorskip('mmseg')
 from mmengine.config import Config  # noqa: E402
@@ -28,6 +30,11 @@ def write_pair(root, split, name, depths, suffix='.png'):
 
 
 @pytest.fixture
+def read(check_maps):
+    return lambda root: check_maps(root, 'NYUDataset', 'depth_map_path', 'depth', '.png')
+
+
+@pytest.fixture
 def root(tmp_path):
     for split, name, suffix in [
         ('train', 'a', '.png'),
@@ -38,25 +45,51 @@ def root(tmp_path):
     return tmp_path
 
 
-def test_a_folder(root):
-    assert read_depth_folder(root) == {'train': '.png', 'val': '.JPG'}
+def test_a_folder(root, read):
+    report = read(root)
+    assert not report.findings
+    assert report.summary[:2] == [
+        f'train: {root}/depth/train, 2 pictures (16x12)',
+        '  depths: 1500 to 1500 mm, known of 100 % of the pixels',
+    ]
+    assert {split: len(found) for split, found in find_pairs(root, KIND).items()} == {
+        'train': 2,
+        'val': 1,
+    }
     write_pair(root, 'test', 'deeper/d', DEPTHS, '.tif')
-    assert read_depth_folder(root)['test'] == '.tif'
+    assert find_pairs(root, KIND)['test'][0][0].name == 'd.tif'
 
 
 @pytest.mark.parametrize(
     'depths, words',
     [
-        (np.full((12, 16), 150, np.uint8), 'b.png has 8 bits: a depth map is a PNG of 16 bits'),
-        (np.full((12, 16, 3), 9, np.uint8), 'b.png is a colour picture: a depth map has one'),
-        (np.full((16, 12), 9, np.uint16), 'b.png has 12x16 pixels, but its picture'),
-        (np.zeros((12, 16), np.uint16), 'b.png knows no depth: values are millimetres'),
+        (np.full((12, 16), 150, np.uint8), 'b.png: it has 8 bits: a depth map is a PNG of 16 bits'),
+        (np.full((12, 16, 3), 9, np.uint8), 'b.png: it is a colour picture: a depth map has one'),
+        (np.full((16, 12), 9, np.uint16), 'b.png: it has 12x16 pixels, but its picture'),
     ],
 )
-def test_wrong_depth_maps(root, depths, words):
+def test_wrong_depth_maps(root, read, depths, words):
     cv2.imwrite(str(root / 'depth/train/b.png'), depths)
-    with pytest.raises(ValueError, match=words):
-        read_depth_folder(root)
+    assert words in str(read(root).errors[0])
+
+
+def test_no_depths(root, read):
+    nothing = np.zeros((12, 16), np.uint16)
+    cv2.imwrite(str(root / 'depth/train/b.png'), nothing)
+    report = read(root)
+    assert not report.errors
+    assert 'b.png: it knows no depth (1 of 2 maps)' in str(report.warnings[0])
+    cv2.imwrite(str(root / 'depth/train/a.png'), nothing)
+    assert 'it knows no depth (2 of 2 maps)' in str(read(root).errors[0])
+
+
+@pytest.mark.parametrize('value, least', [(3, '3 to 3 mm'), (2_000_000, None)])
+def test_depths_in_another_unit(root, read, value, least):
+    for name in 'ab':
+        write_pair(root, 'train', name, np.full((12, 16), min(value, 65535), np.uint16))
+    told = [str(found) for found in read(root).warnings]
+    assert bool(told) == (least is not None)
+    assert not told or f'depths go from {least}: values are millimetres' in told[0]
 
 
 @pytest.mark.parametrize(
@@ -70,7 +103,7 @@ def test_wrong_depth_maps(root, depths, words):
 def test_missing_files(root, lost, words):
     (root / lost).rename(root / 'elsewhere')
     with pytest.raises(FileNotFoundError, match=words):
-        read_depth_folder(root)
+        find_pairs(root, KIND)
 
 
 def test_no_folder():

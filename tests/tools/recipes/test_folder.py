@@ -5,6 +5,7 @@ import pytest
 from mmengine.config import Config
 
 from recipes.config import leaf_datasets, walk
+from recipes.data.check import check_splits
 from recipes.folder import use_folder
 
 pytest.importorskip('mmdet')
@@ -90,22 +91,55 @@ def test_pictures_in_folders_of_their_own(tmp_path, write_split):
     assert cfg.val_dataloader.dataset.data_prefix == dict(img='images/')
 
 
+def errors(cfg):
+    return [str(found) for found in check_splits(cfg, ('train', 'val')).errors]
+
+
 def test_missing_pictures(folder):
     (folder / 'images/val_1.png').unlink()
     cfg = get_config('mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py')
-    with pytest.raises(FileNotFoundError, match='1 of the 3 pictures.*val_1.png'):
-        use_folder(cfg, folder)
+    use_folder(cfg, folder)
+    assert 'images: val_1.png is missing (1 of 3 pictures)' in errors(cfg)[0]
     for path in (folder / 'images').glob('train_*'):
         path.unlink()
-    with pytest.raises(FileNotFoundError, match='6 of the 6 pictures'):
-        use_folder(cfg, folder)
+    assert 'train_0.png is missing (6 of 6 pictures)' in errors(cfg)[0]
 
 
 def test_boxes_are_enough_unless_the_model_learns_masks(folder, edit_json):
     edit_json(folder / 'train.json', lambda d: [a.pop('segmentation') for a in d['annotations']])
-    use_folder(get_config('mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py'), folder)
-    with pytest.raises(ValueError, match='segmentation'):
-        use_folder(get_config('mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py'), folder)
+    cfg = get_config('mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py')
+    use_folder(cfg, folder)
+    assert not errors(cfg)
+    cfg = get_config('mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py')
+    use_folder(cfg, folder)
+    assert 'its "segmentation" is missing (6 of 6 objects)' in errors(cfg)[0]
+
+
+def test_a_config_of_voc(folder):
+    """Its XML gives way to COCO's JSON, once, and so does its metric."""
+    from mmdet.registry import DATASETS, METRICS
+
+    cfg = get_config('mmdet::pascal_voc/faster-rcnn_r50_fpn_1x_voc0712.py')
+    use_folder(cfg, folder)
+    init_default_scope('mmdet')
+    assert not errors(cfg)
+    assert cfg.model.roi_head.bbox_head.num_classes == 3
+    train = DATASETS.build(cfg.train_dataloader.dataset)
+    assert len(train) == 3 * 6 and len(leaf_datasets(cfg.train_dataloader)) == 1
+    assert len(DATASETS.build(cfg.val_dataloader.dataset)) == 3
+    assert len(METRICS.build(cfg.val_evaluator)._coco_api.get_img_ids()) == 3
+
+
+def test_classes_that_no_one_lists(folder):
+    cfg = Config(
+        dict(
+            default_scope='mmdet',
+            model=dict(),
+            train_dataloader=dict(dataset=dict(type='OpenImagesDataset', ann_file='a.csv')),
+        )
+    )
+    with pytest.raises(ValueError, match='OpenImagesDataset of this config lists no classes'):
+        use_folder(cfg, folder)
 
 
 def test_configs_of_another_kind(folder):

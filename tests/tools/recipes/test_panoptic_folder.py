@@ -1,5 +1,6 @@
 """Panoptic configs on a folder, with Shapes as the folder."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import pytest
 import torch
 
 from recipes.config import walk
-from recipes.folder import read_panoptic_annotations, use_folder
+from recipes.data.check import check_splits
+from recipes.folder import use_folder
 
 pytest.importorskip('mmdet')
 from mmengine.hub import get_config  # noqa: E402
@@ -136,36 +138,98 @@ def test_a_folder_for_detection(cfg, folder):
         use_folder(cfg, folder)
 
 
+def errors(cfg, splits=('train', 'val')):
+    return [str(found) for found in check_splits(cfg, splits).errors]
+
+
+def test_sound_data(cfg, root):
+    use_folder(cfg, root)
+    report = check_splits(cfg, ('train', 'val'))
+    assert not report.findings
+    data = json.loads((root / 'panoptic_train.json').read_text())
+    count = sum(len(entry['segments_info']) for entry in data['annotations'])
+    assert report.summary[0].endswith(f'4 pictures (128x128), {count} segments')
+
+
 def test_missing_label_maps(cfg, root):
     missing = next((root / 'panoptic/val').iterdir())
     missing.unlink()
-    with pytest.raises(FileNotFoundError, match=f'1 of the 2 label maps.*{missing.name}'):
-        use_folder(cfg, root)
+    use_folder(cfg, root)
+    assert f'{missing}: it is missing (1 of 2 PNGs)' in errors(cfg)[0]
+
+
+def repaint(root, change):
+    for path in (root / 'panoptic/train').iterdir():
+        cv2.imwrite(str(path), change(cv2.imread(str(path))))
 
 
 @pytest.mark.parametrize(
     'change, words',
     [
-        (lambda d: d['categories'][0].pop('isthing'), 'category number 0 has no "isthing"'),
-        (lambda d: d['annotations'][0].pop('segments_info'), 'has no "segments_info"'),
-        (lambda d: d['annotations'][0]['segments_info'][0].pop('iscrowd'), 'has no "iscrowd"'),
-        (lambda d: d['annotations'][0]['segments_info'][0].update(category_id=9), 'category 9'),
-        (lambda d: d['annotations'][0].update(image_id=77), 'image 77'),
-        (lambda d: d['categories'][0].update(name='path'), "the name 'path'"),
+        (lambda c: c[..., 0], 'it is gray, but the colours'),
+        (lambda c: np.where(c == c[64, 64], 0, c), 'is not in that PNG'),
+        (lambda c: c[..., ::-1], 'is not in that PNG'),
+        (lambda c: c[:64], 'another size than its picture, 128x128'),
+    ],
+)
+def test_segments_against_their_png(cfg, root, change, words):
+    """A gray PNG, a segment that is not drawn, colours the wrong way round, another size."""
+    repaint(root, change)
+    use_folder(cfg, root)
+    assert any(words in error for error in errors(cfg))
+
+
+def test_colours_that_no_segment_has(cfg, root):
+    def change(colours):
+        colours[:3] = (9, 9, 9)
+        return colours
+
+    repaint(root, change)
+    use_folder(cfg, root)
+    report = check_splits(cfg, ('train',))
+    assert not report.errors and 'which "segments_info" does not list' in str(report.warnings[0])
+
+
+@pytest.mark.parametrize(
+    'change, words',
+    [
         (lambda d: d['categories'].reverse(), 'lists stuff before things'),
         (lambda d: [c.update(isthing=1) for c in d['categories']], 'lists no stuff'),
         (lambda d: [c.update(isthing=0) for c in d['categories']], 'lists no things'),
-        (lambda d: d['images'][0].update(file_name='a/1.png'), "'a/1.png': .*no folder"),
-        (lambda d: d['images'][0].update(file_name='1.jpeg'), "'1.jpeg'"),
     ],
 )
-def test_what_can_be_wrong_inside(root, edit_json, change, words):
+def test_categories_that_mmdet_cannot_learn(cfg, root, edit_json, change, words):
     edit_json(root / 'panoptic_train.json', change)
     with pytest.raises(ValueError, match=words):
-        read_panoptic_annotations(root / 'panoptic_train.json')
+        use_folder(cfg, root)
+
+
+@pytest.mark.parametrize('name', ['a/1.png', '1.jpeg'])
+def test_names_that_mmdet_does_not_look_for(cfg, root, edit_json, name):
+    edit_json(root / 'panoptic_train.json', lambda d: d['images'][0].update(file_name=name))
+    use_folder(cfg, root)
+    assert any(f'{name!r} (1 such names): panoptic training takes' in e for e in errors(cfg))
 
 
 def test_things_that_differ_between_the_parts(cfg, root, edit_json):
     edit_json(root / 'panoptic_val.json', lambda d: d['categories'][4].update(isthing=1))
-    with pytest.raises(ValueError, match='panoptic_val.json has other things'):
-        use_folder(cfg, root)
+    use_folder(cfg, root)
+    assert "panoptic_val.json: 'ground' is a thing there" in errors(cfg)[0]
+
+
+def test_stuff_alone_leaves_pictures_out(cfg, root, edit_json):
+    """As mmdet's own data set does, which wants things."""
+    from mmdet.registry import DATASETS
+
+    def change(data):
+        stuff = [c['id'] for c in data['categories'] if not c['isthing']]
+        for entry in data['annotations'][:3]:
+            entry['segments_info'] = [
+                s for s in entry['segments_info'] if s['category_id'] in stuff
+            ]
+
+    edit_json(root / 'panoptic_train.json', change)
+    use_folder(cfg, root)
+    summary = check_splits(cfg, ('train',)).summary
+    assert '  left out: 3 pictures without things' in summary
+    assert len(DATASETS.build(cfg.train_dataloader.dataset)) == 1

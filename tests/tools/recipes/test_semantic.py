@@ -7,8 +7,12 @@ import torch
 from PIL import Image
 
 from recipes.checks import check_data
-from recipes.config import label_map_datasets, walk
-from recipes.semantic import read_semantic_folder, use_semantic_folder
+from recipes.config import map_datasets, walk
+from recipes.data.maps import LABELS, judge_maps
+from recipes.data.report import Report
+from recipes.data.sources import mapped
+from recipes.pairs import find_pairs
+from recipes.semantic import read_names, use_semantic_folder
 
 pytest.importorskip('mmseg')
 from mmengine.config import Config  # noqa: E402
@@ -35,20 +39,31 @@ def root(tmp_path):
     return tmp_path
 
 
+def names(root):
+    return read_names(root, find_pairs(root, LABELS))
+
+
+@pytest.fixture
+def read(check_maps):
+    return lambda root, classes: check_maps(
+        root, 'BaseSegDataset', 'seg_map_path', 'semantic', '.png', metainfo=dict(classes=classes)
+    )
+
+
 def test_names_are_made_up_where_there_are_none(root):
-    found = read_semantic_folder(root)
-    assert found.classes == ('class0', 'class1', 'class2')
-    assert found.suffixes == {'train': '.png', 'val': '.JPG'}
+    assert names(root) == ('class0', 'class1', 'class2')
+    pairs = find_pairs(root, LABELS)
+    assert [pairs[split][0][0].suffix for split in ('train', 'val')] == ['.png', '.JPG']
 
 
 def test_names_from_the_file(root):
     (root / 'classes.txt').write_text('\ufeffground\n\n tree \nhouse\nwater\n', encoding='utf-8')
-    assert read_semantic_folder(root).classes == ('ground', 'tree', 'house', 'water')
+    assert names(root) == ('ground', 'tree', 'house', 'water')
 
 
 def test_a_test_set_of_its_own(root):
     write_pair(root, 'test', 'd', np.ones((3, 4), np.uint8), suffix='.tif')
-    assert read_semantic_folder(root).suffixes['test'] == '.tif'
+    assert find_pairs(root, LABELS)['test'][0][0].name == 'd.tif'
 
 
 def test_label_maps_with_a_palette(root):
@@ -56,15 +71,15 @@ def test_label_maps_with_a_palette(root):
     image = Image.fromarray(np.full((12, 16), 7, np.uint8))
     image.putpalette([200, 30, 90] * 256)
     image.save(root / 'semantic/train/a.png')
-    assert len(read_semantic_folder(root).classes) == 8
+    assert len(names(root)) == 8
 
 
-def test_pictures_turned_by_their_exif(root):
+def test_pictures_turned_by_their_exif(root, read):
     """Such a picture is as wide as it is shown."""
     exif = Image.Exif()
     exif[274] = 6
-    Image.new('RGB', (12, 16)).save(root / 'images/val/deeper/c.JPG', exif=exif)
-    read_semantic_folder(root)
+    Image.new('RGB', (12, 16)).save(root / 'images/train/a.png', exif=exif)
+    assert not read(root, ('x', 'y', 'z')).errors
 
 
 @pytest.mark.parametrize(
@@ -82,13 +97,19 @@ def test_pictures_turned_by_their_exif(root):
 def test_missing_files(root, lost, words):
     (root / lost).rename(root / 'elsewhere')
     with pytest.raises(FileNotFoundError, match=words):
-        read_semantic_folder(root)
+        find_pairs(root, LABELS)
 
 
 def test_pictures_of_two_kinds(root):
     write_pair(root, 'train', 'z', np.ones((3, 4), np.uint8), suffix='.jpg')
     with pytest.raises(ValueError, match='several kinds, a.png and z.jpg'):
-        read_semantic_folder(root)
+        find_pairs(root, LABELS)
+
+
+def test_a_name_twice(root):
+    (root / 'classes.txt').write_text('x\ny\nx\n')
+    with pytest.raises(ValueError, match="names the class 'x' twice"):
+        names(root)
 
 
 def labels(value, kind=np.uint8, shape=(12, 16)):
@@ -96,44 +117,86 @@ def labels(value, kind=np.uint8, shape=(12, 16)):
 
 
 @pytest.mark.parametrize(
-    'image, names, words',
+    'image, words',
     [
-        (labels(3), 'x y z', 'b.1.png has the value 3, but classes.txt names 3 classes.*0 to 2'),
-        (labels(300, np.uint16), '', 'b.1.png has the value 300, but eight bits.*0 to 254'),
-        (labels(1, shape=(12, 16, 3)), '', 'b.1.png is a colour picture'),
+        (labels(3), 'b.1.png: it has the value 3, but there are 3 classes, and 255 marks'),
+        (labels(300, np.uint16), 'b.1.png: it has the value 300, but there are 3 classes'),
+        (labels(1, shape=(12, 16, 3)), 'b.1.png: it is a colour picture'),
         (
             labels(1, shape=(16, 12)),
-            '',
-            'b.1.png has 12x16 pixels, but its picture.*b.1.png has 16x12',
+            'b.1.png: it has 12x16 pixels, but its picture {}/images/train/b.1.png has 16x12',
         ),
-        (labels(1), 'x y x', "names the class 'x' twice"),
-        (labels(1), 'x y', 'c.png has the value 2'),
     ],
 )
-def test_wrong_label_maps(root, image, names, words):
+def test_wrong_label_maps(root, read, image, words):
     image.save(root / 'semantic/train/b.1.png')
-    if names:
-        (root / 'classes.txt').write_text(names.replace(' ', '\n'))
-    with pytest.raises(ValueError, match=words):
-        read_semantic_folder(root)
+    assert words.format(root) in str(read(root, ('x', 'y', 'z')).errors[0])
 
 
 @pytest.mark.parametrize('kind', ['images', 'semantic'])
-def test_files_that_cannot_be_read(root, kind):
+def test_files_that_cannot_be_read(root, read, kind):
     path = root / kind / 'train/a.png'
     path.write_bytes(path.read_bytes()[:20])
-    with pytest.raises(ValueError, match=f'{kind}/train/a.png is not a .* can be read'):
-        read_semantic_folder(root)
+    assert any(
+        'a.png' in str(e) and 'read' in e.message for e in read(root, ('x', 'y', 'z')).errors
+    )
 
 
-def test_masks_of_0_and_255_are_no_classes(tmp_path):
-    """The commonest mistake: 255 for the object."""
+@pytest.fixture
+def binary(tmp_path):
     mask = np.zeros((8, 8), np.uint8)
-    mask[2:5] = 255
+    mask[2:4] = 255
     for split in ('train', 'val'):
         write_pair(tmp_path, split, 'a', mask)
+    return tmp_path
+
+
+def test_masks_of_0_and_255(binary, read):
+    """The commonest mistake, 255 for the object, with names or without."""
     with pytest.raises(ValueError, match='only one class.*255 marks pixels that are left out'):
-        read_semantic_folder(tmp_path)
+        names(binary)
+    errors = read(binary, ('background', 'object')).errors
+    assert errors[0].message == (
+        "the only class that occurs is 'background': 255 marks pixels that are left out, so write "
+        "1 for 'object'; values that occur: 0 (75 %), 255 (25 %)."
+    )
+
+
+def test_classes_that_never_occur(root, read):
+    report = read(root, ('ground', 'tree', 'sea'))
+    assert not report.errors
+    assert '1 class never occur and cannot be learnt (sea); values that occur: 0 (' in str(
+        report.warnings[0]
+    )
+
+
+def test_values_as_the_parent_makes_them(root):
+    """ADE20K's own data set makes 255 of 0, and n - 1 of n."""
+    from mmseg.datasets import ADE20KDataset
+
+    root = root / 'ade'
+    for name, value in (('a', 150), ('b', 0)):
+        write_pair(root, 'train', name, np.full((4, 4), value, np.uint8))
+    dataset = dict(
+        type='ADE20KDataset',
+        data_root=str(root),
+        img_suffix='.png',
+        data_prefix=dict(img_path='images/train', seg_map_path='semantic/train'),
+    )
+    use = mapped('train', dataset, ADE20KDataset)
+    report = Report()
+    counts = judge_maps(report, use)
+    assert counts[149] == 16 and counts.sum() == 16
+    parent = ADE20KDataset(
+        data_root=str(root),
+        img_suffix='.png',
+        data_prefix=dataset['data_prefix'],
+        pipeline=[dict(type='mmseg.LoadAnnotations')],
+    )
+    seen = np.concatenate([parent[i]['gt_seg_map'].ravel() for i in range(2)])
+    wanted = np.bincount(seen, minlength=256)
+    assert (wanted[:150] == counts).all() and wanted[255] == 16
+    assert [pair[0] for pair in use.pairs] == [parent[i]['img_path'] for i in range(2)]
 
 
 SEGFORMER = 'segformer/segformer_mit-b1_8xb2-160k_ade20k-512x512.py'
@@ -156,7 +219,7 @@ def test_every_head_counts_the_folders_classes(shapes, name, counts):
     assert found == [len(names)] * counts
     for split in ('train', 'val', 'test'):
         source = 'train' if split == 'train' else 'val'
-        datasets = label_map_datasets(cfg[f'{split}_dataloader'])
+        datasets = map_datasets(cfg[f'{split}_dataloader'], LABELS.key)
         assert datasets
         for dataset in datasets:
             assert dataset.metainfo.classes == names

@@ -172,6 +172,20 @@ def test_the_rate_falls_to_its_end_over_any_number_of_steps(tmp_path):
         assert rates.index(max(rates)) < steps / 2 + 1
 
 
+@pytest.mark.parametrize('steps', [1, 2, 3])
+def test_the_shortest_schedules_can_be_built(steps):
+    from mmengine.registry import PARAM_SCHEDULERS
+
+    cfg = get_config('mmdet::retinanet/retinanet_r50_fpn_1x_coco.py')
+    shrink(cfg)
+    cfg.train_cfg.max_iters = steps
+    follow_length(cfg)
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1)
+    for schedule in cfg.param_scheduler:
+        PARAM_SCHEDULERS.build(schedule, default_args=dict(optimizer=optimizer))
+    assert cfg.param_scheduler[-1].end == cfg.train_cfg.val_interval == steps
+
+
 def test_hooks_that_wait_for_an_epoch_go():
     cfg = get_config('mmdet::yolox/yolox_s_8xb8-300e_coco.py')
     shrink(cfg)

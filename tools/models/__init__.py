@@ -1,0 +1,1 @@
+"""What counts mmdyup's parts over the stock configs of mmdet and mmseg."""
