@@ -19,11 +19,12 @@ from drawing.page import Section, save, write_page
 from drawing.subjects import (
     Call,
     Picture,
-    build_model,
     check_picture,
+    check_subjects,
     is_checkpoint,
     look_at,
 )
+from recipes.build import build_model
 from recipes.cli import add_model_flags, load_config
 from recipes.fits import check_checkpoint
 
@@ -73,7 +74,9 @@ def prepare(args):
     if args.checkpoint:
         check_checkpoint(args.checkpoint)
     cfg = load_config(args)
-    return cfg, build_model(cfg, args.checkpoint), make_folder(args.out)
+    model = build_model(cfg, args.checkpoint)
+    check_subjects(model, cfg)
+    return cfg, model, make_folder(args.out)
 
 
 def positions_of(args, facts: Facts, grid: Grid, picture: Picture) -> list[tuple[int, int]]:

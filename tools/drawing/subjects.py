@@ -9,16 +9,11 @@ import mmcv
 import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.dataset import Compose, pseudo_collate
-from mmengine.logging import MMLogger
-from mmengine.model import revert_sync_batchnorm
-from mmengine.registry import MODELS, init_default_scope
-from mmengine.runner import load_checkpoint
+from mmengine.dataset import pseudo_collate
 from torch import Tensor, nn
 
 from mmdyup import Upsampler
-from recipes.config import train_from_scratch, walk
-from recipes.fits import check_fits, read_checkpoint
+from recipes.build import prepare_picture
 
 # what shows something, beside weights that were learned
 METHODS = ('points', 'kernels', 'gates')
@@ -107,31 +102,13 @@ def check_picture(file: str) -> None:
         raise ValueError(f'{file} is no picture that can be read: give a PNG or JPEG file.')
 
 
-def build_model(cfg: Config, checkpoint: str | None) -> nn.Module:
-    """The model of a config, in eval mode, with the weights of ``checkpoint`` if there is one.
-
-    Raises:
-        ValueError: The checkpoint is of another model, or no upsampler has anything to draw.
-    """
-    # what the checkpoint does not hold is random, but never fetched
-    train_from_scratch(cfg)
-    # mmengine would tell how each of hundreds of tensors starts
-    MMLogger.get_current_instance().setLevel('WARNING')
-    init_default_scope(cfg.get('default_scope'))
-    model = revert_sync_batchnorm(MODELS.build(cfg.model))
+def check_subjects(model: nn.Module, cfg: Config) -> None:
+    """Raises ValueError where no upsampler of the model has anything to draw."""
     if not upsamplers_of(model):
         raise ValueError(
             f'No upsampler of {cfg.filename} has anything to draw; take a config whose '
             'upsample_cfg is not an interpolation, such as configs/faster_rcnn_dysample.py.'
         )
-    model.init_weights()
-    if checkpoint is not None:
-        check_fits(model, cfg, checkpoint, read_checkpoint(checkpoint))
-        load_checkpoint(model, checkpoint, map_location='cpu', logger='silent')
-    if 'mode' in (model.test_cfg or {}):
-        # mmseg's other modes cut a picture into pieces
-        model.test_cfg.mode = 'whole'
-    return model.to('cuda' if torch.cuda.is_available() else 'cpu').eval()
 
 
 def upsamplers_of(model: nn.Module) -> dict[str, Upsampler]:
@@ -150,7 +127,7 @@ def look_at(model: nn.Module, cfg: Config, path: str) -> tuple[Picture, list[Cal
     Raises:
         ValueError: The config has no pipeline for pictures.
     """
-    sample = _prepared(cfg, path)
+    sample = prepare_picture(cfg, path)
     sizes = []
     handle = model.data_preprocessor.register_forward_hook(
         lambda module, args, out: sizes.append(out['inputs'].shape[-2:])
@@ -167,21 +144,6 @@ def look_at(model: nn.Module, cfg: Config, path: str) -> tuple[Picture, list[Cal
     height, width = meta['ori_shape'][:2]
     scale = (inside[1] / width, inside[0] / height)
     return Picture(Path(path), image, inside, scale), calls
-
-
-def _prepared(cfg: Config, path: str) -> dict:
-    """What the config's pipeline for tests makes of a picture, without what reads annotations."""
-    loader = cfg.get('test_dataloader') or cfg.get('val_dataloader')
-    steps = next((d['pipeline'] for d in walk(loader or {}) if d.get('pipeline')), None)
-    if steps is None:
-        raise ValueError(
-            f'{cfg.filename} has no test_dataloader with a pipeline, which says how a picture is '
-            'prepared; add one.'
-        )
-    steps = [step for step in steps if 'Annotation' not in str(step['type'])]
-    return Compose(steps)(
-        dict(img_path=str(path), img_id=0, seg_fields=[], reduce_zero_label=False)
-    )
 
 
 @contextmanager

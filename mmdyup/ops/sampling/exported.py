@@ -24,7 +24,9 @@ def sample_rows(x: Tensor, offsets: Tensor, start: Tensor | None, scale: float) 
     maps, positions = _maps_and_positions(x, offsets, start, scale)
     w, h = x.shape[3], x.shape[2]
     low, high, weights = [], [], []
-    for position, length, end in zip(positions.unbind(1), (w, h), _sizes(x, maps.dtype), strict=True):
+    for position, length, end in zip(
+        positions.unbind(1), (w, h), _sizes(x, maps.dtype), strict=True
+    ):
         position = position.clamp(min=0).minimum(end - 1)
         whole = position.floor()
         # clamped as a whole number: not even NaN then leads out of the map
