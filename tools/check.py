@@ -11,7 +11,7 @@ from recipes.cli import load_config, make_parser
 from recipes.data.check import check_splits
 from recipes.data.coco import read_coco
 from recipes.data.records import NO_MASK
-from recipes.data.report import Finding, Report, Unusable
+from recipes.data.report import Report, Unusable
 
 SPLITS = ('train', 'val', 'test')
 # what a folder may hold, and a config that trains on it
@@ -50,8 +50,7 @@ def choose_configs(root: Path) -> list[str]:
     """
     names = [config for file, config in CONFIGS.items() if (root / file).exists()]
     if (root / 'train.json').exists():
-        masks = bool((read_coco(root / 'train.json').objects.mask != NO_MASK).any())
-        names.append(MASKS if masks else BOXES)
+        names.append(MASKS if has_masks(root / 'train.json') else BOXES)
     if not names:
         raise FileNotFoundError(
             f'{root} holds no annotations: there must be train.json, panoptic_train.json, '
@@ -60,21 +59,32 @@ def choose_configs(root: Path) -> list[str]:
     return [str(ROOT / 'configs' / name) for name in names]
 
 
+def has_masks(path: Path) -> bool:
+    """Whether any object in a COCO file has a mask."""
+    try:
+        return bool((read_coco(path).objects.mask != NO_MASK).any())
+    except Unusable:  # which is told when the file is checked
+        return False
+
+
 def check_folder(args) -> Report:
     root, report = Path(args.data), Report()
     if not root.is_dir():
         raise FileNotFoundError(f'There is no folder {root}.')
-    try:
-        for config in [args.config] if args.config else choose_configs(root):
-            words = [config, '--data', args.data, '--from-scratch']
+    configs = [args.config] if args.config else choose_configs(root)
+    for config in configs:
+        words = [config, '--data', args.data, '--from-scratch']
+        try:
             cfg = load_config(make_parser('').parse_args(words))
             found = check_splits(cfg, SPLITS, not args.no_check)
-            report.add(found.findings)
-            report.summary += found.summary
-    except Unusable as error:
-        report.add([error.finding])
-    except (FileNotFoundError, ValueError) as error:
-        report.add([Finding('error', str(root), str(error))])
+        except Unusable as error:
+            report.add([error.finding])
+            continue
+        except (FileNotFoundError, ValueError) as error:
+            report.error(root, str(error))
+            continue
+        report.add(found.findings)
+        report.summary += found.summary
     return report
 
 

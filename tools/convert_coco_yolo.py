@@ -13,6 +13,11 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
+from recipes.data.check import judge_annotated
+from recipes.data.coco import read_coco
+from recipes.data.report import Report
+from recipes.data.use import Use
+
 SPLITS = ('train', 'val', 'test')
 
 
@@ -28,7 +33,8 @@ def convert(source: Path, out: Path) -> Path:
         file = source / f'{split}.json'
         if split == 'test' and not file.exists():
             continue
-        content = json.loads(file.read_text(encoding='utf-8'))
+        _check(file, split, source / 'images')
+        content = json.loads(file.read_text(encoding='utf-8-sig'))
         categories = sorted(content['categories'], key=lambda category: category['id'])
         if names not in (None, [category['name'] for category in categories]):
             raise ValueError(f'{file} has other classes than the splits before it.')
@@ -41,10 +47,18 @@ def convert(source: Path, out: Path) -> Path:
     return yaml
 
 
+def _check(file: Path, split: str, images: Path) -> None:
+    """Raises ValueError where a split is wrong, as tools/train.py would see it."""
+    report = Report()
+    judge_annotated(report, read_coco(file), Use(split, images))
+    if report.errors:
+        raise ValueError('\n'.join(map(str, report.errors)))
+
+
 def convert_split(content: dict, categories: list, images: Path, out: Path, split: str) -> None:
     classes = {category['id']: k for k, category in enumerate(categories)}
     boxes, stems = defaultdict(list), set()
-    for annotation in content['annotations']:
+    for annotation in content.get('annotations', []):
         if not annotation.get('iscrowd'):
             boxes[annotation['image_id']].append(annotation)
     for kind in ('images', 'labels'):

@@ -20,11 +20,10 @@ from drawing.subjects import (
     Call,
     Picture,
     check_picture,
-    check_subjects,
     is_checkpoint,
     look_at,
+    prepare_model,
 )
-from recipes.build import build_model
 from recipes.cli import add_model_flags, load_config
 from recipes.fits import check_checkpoint
 
@@ -74,9 +73,7 @@ def prepare(args):
     if args.checkpoint:
         check_checkpoint(args.checkpoint)
     cfg = load_config(args)
-    model = build_model(cfg, args.checkpoint)
-    check_subjects(model, cfg)
-    return cfg, model, make_folder(args.out)
+    return cfg, prepare_model(cfg, args.checkpoint), make_folder(args.out)
 
 
 def positions_of(args, facts: Facts, grid: Grid, picture: Picture) -> list[tuple[int, int]]:

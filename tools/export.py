@@ -16,8 +16,8 @@ from exporting.graph import EXPORTERS, CannotExport, describe, write_graph
 from exporting.inputs import inputs_of, normalization
 from exporting.parts import Exported
 from mmdyup.ops.backends import RUNTIMES
-from recipes.build import build_model
 from recipes.cli import add_model_flags, load_config
+from recipes.model import build_model, make_ready
 
 
 def parse_args(argv):
@@ -72,7 +72,7 @@ def prepare(args):
     if args.size and min(args.size) < 1:
         raise ValueError('--size needs a height and a width of 1 or more.')
     cfg = load_config(args)
-    model = build_model(cfg, args.checkpoint).cpu()
+    model = make_ready(build_model(cfg), cfg, args.checkpoint).cpu()
     return cfg, Exported(model, args.neck)
 
 

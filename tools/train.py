@@ -6,7 +6,7 @@ from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
 from recipes.checks import check_data, check_weights
-from recipes.cli import load_config, make_parser, use_amp
+from recipes.cli import add_training_flags, load_training_config, make_parser
 from recipes.outcome import conclude
 from recipes.start import check_start, choose_start, claim, resume_exactly
 
@@ -20,26 +20,12 @@ def parse_args(argv):
         metavar='CHECKPOINT',
         help='go on from this checkpoint, or from the last in the work dir',
     )
-    parser.add_argument('--amp', action='store_true', help='mixed precision (needs a GPU)')
-    parser.add_argument(
-        '--auto-scale-lr',
-        action='store_true',
-        help='scale the learning rate with the number of GPUs times the batch size',
-    )
+    add_training_flags(parser)
     return parser.parse_args(argv)
 
 
 def prepare(args):
-    cfg = load_config(args)
-    if args.amp:
-        use_amp(cfg)
-    if args.auto_scale_lr:
-        if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
-            raise ValueError(
-                '--auto-scale-lr needs auto_scale_lr.base_batch_size in the config: '
-                'the batch size that its learning rate was chosen for.'
-            )
-        cfg.auto_scale_lr.enable = True
+    cfg = load_training_config(args)
     checkpoint = choose_start(cfg, args.resume)
     check_data(cfg, ('train', 'val'), not args.no_check)
     check_weights(cfg)

@@ -1,6 +1,6 @@
 from torch import Tensor, nn
 
-from ..ops.checks import check_divides, check_positive_int, check_shape
+from ..ops.checks import check_divides, check_input, check_positive_int
 
 
 class EMA(nn.Module):
@@ -34,8 +34,7 @@ class EMA(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to the same."""
-        expected = (x.shape[0], self.in_channels, *x.shape[2:])
-        check_shape('x', x, expected, 'the channels that it was built for')
+        check_input(self, 'x', x, self.in_channels)
         grouped = x.unflatten(1, (self.groups, -1))
         maps = grouped.flatten(0, 1)
         rows = self.conv1x1(maps.mean(3, keepdim=True)).sigmoid()

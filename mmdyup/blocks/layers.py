@@ -1,12 +1,14 @@
 """What the blocks are made of."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from ..ops.backends import is_exporting
-from ..ops.checks import check_map, check_number, check_odd, check_positive_int
+from ..ops.checks import check_input, check_map, check_number, check_odd, check_positive_int
 from ..ops.tensors import pixel_unshuffle
 
 
@@ -39,6 +41,7 @@ class ConvBNAct(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, c1, H, W) to (N, c2, ⌈H/s⌉, ⌈W/s⌉)."""
+        check_input(self, 'x', x, self.conv.in_channels)
         return self.act(self.bn(self.conv(x)))
 
 
@@ -90,8 +93,8 @@ class Gate(nn.Module):
 def squeezed_path(c1: int, c2: int, k: int, s: int, ratio: float) -> nn.Sequential:
     """Space to depth, 1×1 to h channels, depthwise k × k, 1×1 to c2; h = max(16, ⌊ratio·c2⌋)."""
     check_number('ratio', ratio)
-    if ratio <= 0:
-        raise ValueError(f'ratio must be above 0, but it is {ratio}.')
+    if not 0 < ratio < math.inf:
+        raise ValueError(f'ratio must be above 0 and finite, but it is {ratio}.')
     check_positive_int('c1', c1)
     check_positive_int('c2', c2)
     h = max(16, int(c2 * ratio))

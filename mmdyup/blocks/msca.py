@@ -1,7 +1,7 @@
 import torch
 from torch import Tensor, nn
 
-from ..ops.checks import check_positive_int
+from ..ops.checks import check_input, check_positive_int
 from .layers import Gate
 
 
@@ -55,6 +55,7 @@ class MSCA(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to the same."""
+        check_input(self, 'x', x, self.local.in_channels)
         branches = [branch(x) for branch in self.branches]
         if self.shuffle:
             wide = torch.stack(branches, 2).flatten(1, 2)

@@ -5,6 +5,7 @@ from torch import Tensor
 from ..pyramid import (
     DynamicFPN,
     DynamicPart,
+    Restarted,
     build_top_down,
     check_num_levels,
     merge_top_down,
@@ -58,7 +59,7 @@ class DyPAFPN(DyFPN, PAFPN):
 
 
 @MODELS.register_module()
-class DyFPNCARAFE(DynamicPart, FPN_CARAFE):
+class DyFPNCARAFE(Restarted, DynamicPart, FPN_CARAFE):
     r"""mmdet's FPN_CARAFE with any upsampler in its top-down path: the neck of both papers.
 
     Unlike FPN, its extra level comes from a strided convolution and joins the top-down path, so
@@ -94,13 +95,6 @@ class DyFPNCARAFE(DynamicPart, FPN_CARAFE):
         self.upsample_modules = build_top_down(
             self.upsample_cfg, self.out_channels, len(self.lateral_convs)
         )
-
-    def init_weights(self) -> None:
-        super().init_weights()
-        # the parent ends by initializing every convolution below it once more
-        for upsampler in self.upsample_modules:
-            upsampler.is_init = False
-            upsampler.init_weights()
 
     def forward(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """Backbone features, finest first, to ``num_outs`` levels of ``out_channels``."""

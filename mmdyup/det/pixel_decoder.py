@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ..pyramid import (
     DynamicInterpolation,
     DynamicPart,
+    Restarted,
     Step,
     build_top_down,
     check_num_levels,
@@ -20,7 +21,7 @@ from ..pyramid import (
 
 
 @MODELS.register_module()
-class DyPixelDecoder(DynamicPart, PixelDecoder):
+class DyPixelDecoder(Restarted, DynamicPart, PixelDecoder):
     r"""mmdet's PixelDecoder, the one of MaskFormer, with any upsampler in its top-down path.
 
     ::
@@ -54,10 +55,6 @@ class DyPixelDecoder(DynamicPart, PixelDecoder):
         self.upsample_modules = build_top_down(
             self.upsample_cfg, self.mask_feature.in_channels, self.num_inputs
         )
-
-    def init_weights(self) -> None:
-        super().init_weights()
-        self.upsample_modules.init_weights()
 
     def forward(
         self, feats: tuple[Tensor, ...], batch_img_metas: list[dict] | None = None
@@ -102,7 +99,7 @@ class DyTransformerEncoderPixelDecoder(DynamicInterpolation, TransformerEncoderP
 
 
 @MODELS.register_module()
-class DyMSDeformAttnPixelDecoder(DynamicPart, MSDeformAttnPixelDecoder):
+class DyMSDeformAttnPixelDecoder(Restarted, DynamicPart, MSDeformAttnPixelDecoder):
     r"""mmdet's MSDeformAttnPixelDecoder, the one of Mask2Former, with any upsampler in it.
 
     The levels that deformable attention does not see are reached as in an FPN, C2 alone as a
@@ -132,10 +129,6 @@ class DyMSDeformAttnPixelDecoder(DynamicPart, MSDeformAttnPixelDecoder):
         self.upsample_modules = build_top_down(
             self.upsample_cfg, self.mask_feature.in_channels, len(self.lateral_convs) + 1
         )
-
-    def init_weights(self) -> None:
-        super().init_weights()
-        self.upsample_modules.init_weights()
 
     def forward(self, feats: tuple[Tensor, ...]) -> tuple[Tensor, list[Tensor]]:
         """Backbone features, finest first, to the mask feature, (N, out_channels, H, W) at the

@@ -1,7 +1,7 @@
 """What every operator asks of its arguments, each in one sentence."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.fx import Proxy
 
 
@@ -37,6 +37,8 @@ def check_map(name: str, x: Tensor) -> None:
         raise TypeError(f'{name} must be a tensor, but it is {kind}.')
     if not x.is_floating_point():
         raise TypeError(f'{name} must be a floating-point tensor, but its dtype is {x.dtype}.')
+    if x.layout != torch.strided:
+        raise TypeError(f'{name} must be a dense tensor, but its layout is {x.layout}.')
     if x.dim() != 4:
         raise ValueError(f'{name} must have the shape (N, C, H, W), but it is {_shape(x)}.')
     # a traced shape holds tensors, whose truth would be frozen into the graph
@@ -44,6 +46,34 @@ def check_map(name: str, x: Tensor) -> None:
         raise ValueError(
             f'{name} needs at least one channel, row and column, but it is {_shape(x)}.'
         )
+
+
+def check_input(module: nn.Module, name: str, x: Tensor, channels: int) -> None:
+    """Raises where ``x`` is no map of ``channels`` channels, or not of the dtype and on the device
+    of the module's weights. Autocast has dtypes of its own."""
+    check_map(name, x)
+    weight = next(module.parameters(), None)
+    if weight is None:
+        return
+    built = f'{type(module).__name__} was built for {channels} channels'
+    if not torch.jit.is_tracing() and x.shape[1] != channels:
+        raise ValueError(f'{built}, but {name} has {x.shape[1]}.')
+    if weight.device != x.device:
+        raise ValueError(
+            f'{name} is on {x.device}, but the weights of {type(module).__name__} are on '
+            f'{weight.device}; move them to the same device.'
+        )
+    if x.dtype != weight.dtype and weight.is_floating_point() and not _is_autocast_on(x):
+        raise TypeError(
+            f'{name} is {x.dtype}, but the weights of {type(module).__name__} are {weight.dtype}; '
+            'give both one dtype, or call it under torch.autocast.'
+        )
+
+
+def _is_autocast_on(x: Tensor) -> bool:
+    if hasattr(torch, 'get_autocast_dtype'):  # PyTorch 2.4 and later
+        return torch.is_autocast_enabled(x.device.type)
+    return torch.is_autocast_enabled() or torch.is_autocast_cpu_enabled()
 
 
 def check_shape(name: str, x: Tensor, expected: tuple, why: str) -> None:

@@ -125,8 +125,10 @@ def _bilinear(x: Tensor, column: Tensor, row: Tensor) -> Tensor:
     samples = x.new_zeros(x.shape[:3])
     for n in range(x.shape[0]):
         for g in range(x.shape[1]):
-            px = column[n, g].clamp(0, x.shape[-1] - 1)
-            py = row[n, g].clamp(0, x.shape[-2] - 1)
+            px, py = (
+                z[n, g].nan_to_num(0).clamp(0, size - 1)
+                for z, size in ((column, x.shape[-1]), (row, x.shape[-2]))
+            )
             left, top = int(px), int(py)
             right, bottom = min(left + 1, x.shape[-1] - 1), min(top + 1, x.shape[-2] - 1)
             fx, fy = px - left, py - top

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from ..ops.checks import check_positive_int
 from ..upsamplers import Upsampler, build_upsampler
 
 
@@ -46,6 +47,7 @@ def check_pyramid(levels: Sequence[Tensor]) -> None:
 
 def build_top_down(upsample_cfg: dict, channels: int, num_levels: int) -> UpsamplerList:
     """The 2× upsamplers between ``num_levels`` levels of ``channels`` channels, finest first."""
+    check_positive_int('num_levels', num_levels)
     return UpsamplerList(build_upsampler(upsample_cfg, channels) for _ in range(num_levels - 1))
 
 
@@ -63,10 +65,18 @@ def merge_top_down(
 
     Returns:
         The merged levels, of the laterals' shapes.
+
+    Raises:
+        ValueError: Two levels are not 2× apart, or differ in their channels, batch or device.
     """
     merged = list(laterals)
     for i in range(len(merged) - 1, 0, -1):
         x, fine = upsamplers[i - 1].meet(merged[i], merged[i - 1])
+        if x.shape[1] != fine.shape[1]:
+            raise ValueError(
+                f'Levels of {x.shape[1]} and {fine.shape[1]} channels cannot be added; bring them '
+                'to the same channels first.'
+            )
         merged[i - 1] = fine + x if plugin is None else plugin(fine + x)
     return merged
 
@@ -81,7 +91,14 @@ def build_steps(upsample_cfg: dict, channels: int, guide_channels: Sequence[int]
 
     Returns:
         For every level a list of its steps, the coarsest step first; none for the finest.
+
+    Raises:
+        TypeError: ``guide_channels`` is no sequence.
     """
+    if not isinstance(guide_channels, Sequence):
+        raise TypeError(
+            f'guide_channels must have a number for every level, but it is {guide_channels!r}.'
+        )
     return UpsamplerList(
         UpsamplerList(
             build_upsampler(upsample_cfg, channels, guide_channels=guide)

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from ..ops import carafe
+from ..ops.backends import is_exporting
 from ..ops.tensors import compute_dtype, pixel_shuffle, pixel_unshuffle
 from .init import constant_init, xavier_init
 from .reassembly import GuidedReassembly
@@ -23,7 +24,6 @@ class A2U(GuidedReassembly):
 
     The two windows that the form is made of, of 3s×3s pixels at a stride of s, come from the
     feature averaged to 3s×3s; all channels share them. The convolutions start Xavier-uniform.
-    PyTorch's exporters to ONNX cannot make that average for any size.
 
     Args:
         in_channels: Channels C of the feature.
@@ -95,15 +95,15 @@ class Affinity(nn.Module):
 
     def forward(self, guide: Tensor, backend: str) -> Tensor:
         """(N, Cf, sH, sW) to (N, k², sH, sW), float32 at least."""
-        places = pixel_unshuffle(guide, self.scale_factor)
-        places = places.unflatten(1, (guide.shape[1], -1)).transpose(1, 2).flatten(1, 2)
+        s = self.scale_factor
+        places = torch.cat([guide[:, :, i::s, j::s] for i in range(s) for j in range(s)], 1)
         u, v = (
             _normalized(self._windowed(places, pooled(guide), backend), norm)
             for pooled, norm in ((self.bconv_U, self.bnu), (self.bconv_V, self.bnv))
         )
         affinity = (u * v).sum(1, keepdim=True) / math.sqrt(guide.shape[1])
         spread = self.bconv_UP(guide)
-        return pixel_shuffle(affinity * spread.to(affinity.dtype), self.scale_factor)
+        return pixel_shuffle(affinity * spread.to(affinity.dtype), s)
 
     def _windowed(self, places: Tensor, window: Tensor, backend: str) -> Tensor:
         """One 3s×3s window over all channels, at a stride of s: a reassembly for each place.
@@ -120,12 +120,31 @@ class Affinity(nn.Module):
         kernels = kernels[..., None, None].expand(-1, -1, *places.shape[2:])
         count = self.scale_factor**2
         y = carafe(places, kernels, count, 1, backend)
-        return y.to(compute_dtype(y)).unflatten(1, (count, -1)).sum(1)
+        return sum(y.to(compute_dtype(y)).chunk(count, 1))
 
 
 def _pooled(in_channels: int, out_channels: int, size: int) -> nn.Sequential:
     """A 1×1 convolution of the feature averaged to size×size."""
-    return nn.Sequential(nn.AdaptiveAvgPool2d(size), nn.Conv2d(in_channels, out_channels, 1))
+    return nn.Sequential(_Average(size), nn.Conv2d(in_channels, out_channels, 1))
+
+
+class _Average(nn.AdaptiveAvgPool2d):
+    """PyTorch's, and as two products of matrices where its exporters to ONNX would fix the size."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not (is_exporting() or torch.onnx.is_in_onnx_export()):
+            return super().forward(x)
+        rows, columns = (self._shares(length, x) for length in x.shape[2:])
+        return rows @ x @ columns.T
+
+    def _shares(self, length: int, x: Tensor) -> Tensor:
+        """(size, length): what every row or column has in each average."""
+        i = torch.arange(length, device=x.device)
+        ends = torch.arange(self.output_size + 1, device=x.device)[:, None] * length
+        first = ends[:-1] // self.output_size
+        beyond = (ends[1:] + self.output_size - 1) // self.output_size
+        inside = ((i >= first) & (i < beyond)).to(x.dtype)
+        return inside / inside.sum(1, keepdim=True)
 
 
 def _normalized(z: Tensor, layers: nn.Sequential) -> Tensor:

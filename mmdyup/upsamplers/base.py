@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..ops.backends import is_exporting
-from ..ops.checks import check_map, check_positive_int, check_same_device, check_shape
+from ..ops.checks import check_input, check_map, check_positive_int, check_same_device, check_shape
 from .registry import BaseModule
 
 # what whoever builds an upsampler gives to it; the rest is its own
@@ -98,8 +98,8 @@ class Upsampler(BaseModule):
         Raises:
             ValueError: The levels are not s times apart.
         """
-        size, whole = fine.shape[-2:], [self.scale_factor * n for n in x.shape[-2:]]
         self.check_apart(x, fine)
+        size, whole = fine.shape[-2:], [self.scale_factor * n for n in x.shape[-2:]]
         fixed = _are_fixed(*whole, *size)
         pad, stretch = (_pad, _stretch) if fixed else (_pad_any, _stretch_any)
         y, changed = self.fuse(x, pad(fine, whole) if self.guided else None)
@@ -112,8 +112,17 @@ class Upsampler(BaseModule):
     def check_apart(self, x: Tensor, fine: Tensor) -> None:
         """Raises ValueError unless the levels are s times apart, less than s rows and columns off.
 
-        Sizes that are symbols of an exported graph pass.
+        Sizes that are symbols of an exported graph pass. TypeError is for what is no level.
         """
+        check_map('x', x)
+        check_map('fine', fine)
+        check_same_device(x, fine=fine)
+        pictures = x.shape[0], fine.shape[0]
+        if _are_fixed(*pictures) and pictures[0] != pictures[1]:
+            raise ValueError(
+                f'The levels are of {pictures[0]} and {pictures[1]} pictures; give levels of the '
+                'same pictures.'
+            )
         s, coarse, size = self.scale_factor, x.shape[-2:], fine.shape[-2:]
         if _are_fixed(*coarse, *size) and any(
             abs(s * a - b) >= s for a, b in zip(coarse, size, strict=True)
@@ -201,6 +210,8 @@ def check_guide(upsampler: Upsampler, x: Tensor, guide: Tensor | None) -> None:
         f'the finer feature, {s} times the size of x, for {name} with guide_channels={channels}',
     )
     check_same_device(x, guide=guide)
+    check_input(upsampler, 'x', x, upsampler.in_channels)
+    check_input(upsampler, 'guide', guide, channels)
 
 
 def _are_fixed(*sizes) -> bool:

@@ -1,7 +1,7 @@
 from torch import Tensor
 
 from ..ops import expand_and_reassemble, expand_kernels
-from ..ops.checks import check_map
+from ..ops.checks import check_input
 from ..ops.tensors import cell_centres, compute_dtype, pixel_shuffle, softmax_kernels
 from .init import constant_init, normal_init, xavier_init
 from .points import CentredSampling, pairs_as_points
@@ -74,7 +74,7 @@ class DLU(CentredSampling, CompressedReassembly):
 
     def forward(self, x: Tensor, guide: Tensor | None = None) -> Tensor:
         """(N, C, H, W) to (N, C, sH, sW), in the dtype and memory format of ``x``."""
-        check_map('x', x)
+        check_input(self, 'x', x, self.in_channels)
         return expand_and_reassemble(
             x, *self.kernel_space(x), self.scale_factor, self.up_group, self.backend
         )

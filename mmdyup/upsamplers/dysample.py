@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 from ..ops import point_sample
 from ..ops.backends import warn_once
-from ..ops.checks import check_divides, check_map
+from ..ops.checks import check_divides, check_input
 from ..ops.tensors import compute_dtype, pixel_shuffle, pixel_unshuffle
 from .base import Upsampler
 from .init import constant_init, normal_init, xavier_init
@@ -132,7 +132,7 @@ class DySample(CellSampling, Upsampler):
 
     def forward(self, x: Tensor, guide: Tensor | None = None) -> Tensor:
         """(N, C, H, W) to (N, C, sH, sW), in the dtype and memory format of ``x``."""
-        check_map('x', x)
+        check_input(self, 'x', x, self.in_channels)
         offset, scope = self._offset_and_scope(x)
         y = point_sample(
             x,

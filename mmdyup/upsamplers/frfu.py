@@ -1,7 +1,7 @@
 from torch import Tensor
 
 from ..ops import carafe, point_sample
-from ..ops.checks import check_divides, check_map, check_odd
+from ..ops.checks import check_divides, check_input, check_odd
 from ..ops.tensors import compute_dtype, softmax_kernels
 from .base import Upsampler, backend_beside
 from .dysample import bilinear_start
@@ -79,7 +79,7 @@ class FRFU(CellSampling, Upsampler):
 
     def forward(self, x: Tensor, guide: Tensor | None = None) -> Tensor:
         """(N, C, H, W) to (N, C, sH, sW), in the dtype and memory format of ``x``."""
-        check_map('x', x)
+        check_input(self, 'x', x, self.in_channels)
         samples = self._samples(x)
         return carafe(samples, self._logits(samples), 1, 1, self.backend, softmax=True)
 

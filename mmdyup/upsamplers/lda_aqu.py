@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 from ..ops import attend
 from ..ops.attention import point_weights
-from ..ops.checks import check_divides, check_map, check_number, check_odd, check_positive_int
+from ..ops.checks import check_divides, check_input, check_number, check_odd, check_positive_int
 from ..ops.tensors import compute_dtype
 from .base import Upsampler
 from .init import constant_init, xavier_init
@@ -85,7 +85,7 @@ class LDAAQU(Sampling, Upsampler):
 
     def forward(self, x: Tensor, guide: Tensor | None = None) -> Tensor:
         """(N, C, H, W) to (N, C, sH, sW), in the dtype and memory format of ``x``."""
-        check_map('x', x)
+        check_input(self, 'x', x, self.in_channels)
         query, key, bias = self._compared(x)
         positions = self.positions(x, query)
         return attend(query, key, x, positions, self.groups, 1, bias, self.backend)

@@ -1,7 +1,7 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..ops.checks import check_map, check_odd
+from ..ops.checks import check_input, check_odd
 from ..ops.tensors import pixel_shuffle
 from .base import Upsampler
 from .init import xavier_init
@@ -17,7 +17,7 @@ class PlainUpsampler(Upsampler):
 
     def forward(self, x: Tensor, guide: Tensor | None = None) -> Tensor:
         """(N, C, H, W) to (N, C, sH, sW)."""
-        check_map('x', x)
+        check_input(self, 'x', x, self.in_channels)
         return self.layer(x)
 
 
@@ -82,6 +82,9 @@ class Deconv(PlainUpsampler):
         kernel_size, stride, padding, output_padding: As in ``nn.ConvTranspose2d``; None is what
             goes with that kernel.
         groups, bias: As in ``nn.ConvTranspose2d``.
+
+    Raises:
+        ValueError: ``nn.ConvTranspose2d`` refuses one of them.
     """
 
     def __init__(
@@ -101,13 +104,16 @@ class Deconv(PlainUpsampler):
         own = dict(
             kernel_size=kernel_size, stride=stride, padding=padding, output_padding=output_padding
         )
-        self.layer = nn.ConvTranspose2d(
-            in_channels,
-            in_channels,
-            **usual | {name: value for name, value in own.items() if value is not None},
-            groups=groups,
-            bias=bias,
-        )
+        options = usual | {name: value for name, value in own.items() if value is not None}
+        try:
+            self.layer = nn.ConvTranspose2d(
+                in_channels, in_channels, **options, groups=groups, bias=bias
+            )
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise ValueError(
+                f'nn.ConvTranspose2d refuses {options | dict(groups=groups)} '
+                f'({str(error).splitlines()[0].rstrip(".")}): give what it takes.'
+            ) from error
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

@@ -1,7 +1,7 @@
 from torch import Tensor, nn
 
 from ..ops import carafe
-from ..ops.checks import check_divides, check_map, check_odd, check_positive_int
+from ..ops.checks import check_divides, check_input, check_odd, check_positive_int
 from ..ops.tensors import softmax_kernels
 from .base import Upsampler, backend_beside, check_guide
 from .pointwise import Pointwise
@@ -123,7 +123,7 @@ class CompressedReassembly(ReassemblyUpsampler):
 
     def forward(self, x: Tensor, guide: Tensor | None = None) -> Tensor:
         """(N, C, H, W) to (N, C, sH, sW), in the dtype and memory format of ``x``."""
-        check_map('x', x)
+        check_input(self, 'x', x, self.in_channels)
         return self.reassemble(x)
 
 

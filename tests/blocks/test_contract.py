@@ -293,7 +293,11 @@ def test_a_state_of_msca_fits_either_way():
         (lambda: SPDConv(8, 16, 2), ValueError, 'k must be odd'),
         (lambda: SPDConv(8, 16, s=0), ValueError, 's must be at least 1'),
         (lambda: SPDConvLite(8, 16, ratio='0.5'), TypeError, 'ratio must be a number'),
-        (lambda: SPDConvLite(8, 16, ratio=0), ValueError, 'ratio must be above 0, but it is 0'),
+        (
+            lambda: SPDConvLite(8, 16, ratio=0),
+            ValueError,
+            'ratio must be above 0 and finite, but it is 0',
+        ),
         (lambda: SPDConvLite(8, 24), ValueError, 'groups=16 must divide the 24 channels'),
         (lambda: HybridDown(8, 0), ValueError, 'c2 must be at least 1'),
         (lambda: HybridDown(8, 16, 4), ValueError, 'k must be odd'),
@@ -301,7 +305,11 @@ def test_a_state_of_msca_fits_either_way():
         (lambda: EMA('64'), TypeError, 'in_channels must be an integer'),
         (lambda: MSCA(18), ValueError, 'in_channels must be a multiple of 4, but it is 18'),
         (lambda: MSCA(16, 0), ValueError, 'reduction must be at least 1'),
-        (lambda: EMA(8, 4)(torch.ones(1, 6, 2, 2)), ValueError, r'x must have the shape \(1, 8'),
+        (
+            lambda: EMA(8, 4)(torch.ones(1, 6, 2, 2)),
+            ValueError,
+            r'EMA was built for 8 channels, but x has 6',
+        ),
         (lambda: SPDConv(8, 8)(torch.ones(8, 2, 2)), ValueError, r'shape \(N, C, H, W\), but'),
     ],
 )

@@ -1,6 +1,7 @@
 import json
 
 import pytest
+from PIL import Image
 
 from convert_coco_yolo import convert
 
@@ -11,7 +12,7 @@ def folder(tmp_path):
     source = tmp_path / 'source'
     (source / 'images').mkdir(parents=True)
     for split in ('train', 'val'):
-        (source / 'images' / f'{split}.jpg').write_bytes(b'picture')
+        Image.new('RGB', (200, 100)).save(source / 'images' / f'{split}.jpg')
         content = dict(
             images=[dict(id=5, file_name=f'{split}.jpg', width=200, height=100)],
             categories=[dict(id=7, name='b'), dict(id=3, name='a')],
@@ -29,7 +30,8 @@ def test_boxes_classes_and_pictures(folder, tmp_path):
     out = tmp_path / 'out'
     file = convert(folder, out)
     assert convert(folder, out) == file  # again, over what is there
-    assert (out / 'images/train/train.jpg').read_bytes() == b'picture'
+    picture = (folder / 'images/train.jpg').read_bytes()
+    assert (out / 'images/train/train.jpg').read_bytes() == picture
     lines = (out / 'labels/val/val.txt').read_text().splitlines()
     assert lines == [
         '1 0.200000 0.250000 0.200000 0.300000',
@@ -46,6 +48,7 @@ def test_boxes_classes_and_pictures(folder, tmp_path):
 def test_other_classes_in_a_split(folder, tmp_path):
     content = json.loads((folder / 'val.json').read_text())
     content['categories'].pop()
+    content['annotations'] = content['annotations'][:1]
     (folder / 'val.json').write_text(json.dumps(content))
     with pytest.raises(ValueError, match='has other classes than the splits before it'):
         convert(folder, tmp_path / 'out')
@@ -55,8 +58,26 @@ def test_two_pictures_of_one_name(folder, tmp_path):
     """In two folders, or of two kinds: their labels would be one file."""
     content = json.loads((folder / 'val.json').read_text())
     (folder / 'images' / 'other').mkdir()
-    (folder / 'images' / 'other' / 'val.png').write_bytes(b'another')
+    Image.new('RGB', (9, 9)).save(folder / 'images' / 'other' / 'val.png')
     content['images'].append(dict(id=6, file_name='other/val.png', width=9, height=9))
     (folder / 'val.json').write_text(json.dumps(content))
     with pytest.raises(ValueError, match='two pictures of val that are called val, .* rename one'):
         convert(folder, tmp_path / 'out')
+
+
+def test_data_that_is_wrong(folder, tmp_path):
+    """Is told as training tells it, all at once."""
+    content = json.loads((folder / 'val.json').read_text())
+    content['annotations'][0]['bbox'] = []
+    content['images'][0]['width'] = 20
+    (folder / 'val.json').write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=r'has \[\] as "bbox"(.|\n)*val.jpg is 20x100 there'):
+        convert(folder, tmp_path / 'out')
+
+
+def test_a_test_set_without_annotations(folder, tmp_path):
+    content = json.loads((folder / 'val.json').read_text())
+    del content['annotations']
+    (folder / 'test.json').write_text(json.dumps(content))
+    convert(folder, tmp_path / 'out')
+    assert (tmp_path / 'out/labels/test/val.txt').read_text() == ''

@@ -3,6 +3,7 @@
 import json
 import os
 import runpy
+import shutil
 from pathlib import Path
 
 import pytest
@@ -59,11 +60,19 @@ def test_odd_detection_data(shapes, tmp_path, capsys):
 
 
 def test_a_panoptic_model_that_finds_nothing_yet(shapes, tmp_path, capsys):
+    """Two steps, then a test set without annotations."""
+    root = tmp_path / 'data'
+    shutil.copytree(shapes, root)
+    (root / 'images/test').symlink_to('val')
+    data = json.loads((root / 'panoptic_val.json').read_text())
+    del data['annotations']
+    (root / 'panoptic_test.json').write_text(json.dumps(data))
     config = ROOT / 'configs/panoptic_fpn_nearest.py'
-    flags = ['--data', shapes, '--from-scratch', '--tiny', '--work-dir', 'out']
+    flags = ['--data', root, '--from-scratch', '--tiny', '--work-dir', 'out']
     run('train', config, *flags, '--cfg-options', *WORKERS, 'train_cfg.max_iters=2')
     out = capsys.readouterr().out
     assert 'Trained: ' in out and 'out/detections.png' in out and 'not drawn' not in out
     saved = 'out/panoptic_fpn_nearest.py'
     run('test', saved, 'out/iter_2.pth', '--work-dir', 'tested', '--show-dir', 'shown')
     assert len(list((tmp_path / 'shown').iterdir())) == 2
+    assert 'tested/predictions.panoptic.json' in capsys.readouterr().out

@@ -11,7 +11,7 @@ from exporting.compare import Differs, compare
 from exporting.graph import write_graph
 from exporting.parts import Exported
 from exporting.timing import table, time_all
-from recipes.build import build_model
+from recipes.model import build_model, make_ready
 
 onnx = pytest.importorskip('onnx')
 onnxruntime = pytest.importorskip('onnxruntime')
@@ -27,7 +27,8 @@ SMALL = ('--from-scratch', '--tiny', '--size', '64', '96')
 def saved(name, *flags):
     """The words of a command for a checkpoint of the config, tiny and untrained; and its model."""
     words = [str(ROOT / f'configs/{name}.py'), 'weights.pth', 'model.onnx', *SMALL, *flags]
-    model = build_model(EXPORT['load_config'](EXPORT['parse_args'](words)), None).cpu()
+    cfg = EXPORT['load_config'](EXPORT['parse_args'](words))
+    model = make_ready(build_model(cfg), cfg, None).cpu()
     torch.save(dict(state_dict=model.state_dict()), 'weights.pth')
     return words, model
 

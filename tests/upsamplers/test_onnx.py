@@ -34,9 +34,10 @@ CONFIGS = [
     dict(type='LDAAQU'),
     dict(type='FreqFusion'),
     dict(type='IndexNet'),
+    dict(type='A2U'),
 ]
 # the newer exporter takes its time
-DYNAMO = [dict(type='DySample'), dict(type='DLU'), dict(type='LDAAQU')]
+DYNAMO = [dict(type='DySample'), dict(type='DLU'), dict(type='LDAAQU'), dict(type='A2U')]
 NEWER = partial(pytest.param, marks=needs_export_for_any_size)
 BOTH = [*((cfg, False) for cfg in CONFIGS), *(NEWER(cfg, True) for cfg in DYNAMO)]
 # PyTorch 2.1 knows one exporter

@@ -13,7 +13,7 @@ from mmengine.dataset import pseudo_collate
 from torch import Tensor, nn
 
 from mmdyup import Upsampler
-from recipes.build import prepare_picture
+from recipes.model import build_model, make_ready, prepare_picture
 
 # what shows something, beside weights that were learned
 METHODS = ('points', 'kernels', 'gates')
@@ -102,13 +102,19 @@ def check_picture(file: str) -> None:
         raise ValueError(f'{file} is no picture that can be read: give a PNG or JPEG file.')
 
 
-def check_subjects(model: nn.Module, cfg: Config) -> None:
-    """Raises ValueError where no upsampler of the model has anything to draw."""
+def prepare_model(cfg: Config, checkpoint: str | None) -> nn.Module:
+    """The model of a config, in eval mode, with the weights of ``checkpoint`` if there is one.
+
+    Raises:
+        ValueError: The checkpoint is of another model, or no upsampler has anything to draw.
+    """
+    model = build_model(cfg)
     if not upsamplers_of(model):
         raise ValueError(
             f'No upsampler of {cfg.filename} has anything to draw; take a config whose '
             'upsample_cfg is not an interpolation, such as configs/faster_rcnn_dysample.py.'
         )
+    return make_ready(model, cfg, checkpoint)
 
 
 def upsamplers_of(model: nn.Module) -> dict[str, Upsampler]:

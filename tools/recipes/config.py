@@ -36,6 +36,15 @@ def map_datasets(dataloader: dict | None, key: str) -> list[dict]:
     return [node for node in walk(dataset) if key in (node.get('data_prefix') or {})]
 
 
+def drop_repeated(dataloader: dict) -> None:
+    """Takes data sets that became the same, of several years say, out of a dataloader config, in
+    place, so that each is read once."""
+    for node in walk(dataloader):
+        several = node.get('datasets')
+        if isinstance(several, (list, tuple)):
+            node['datasets'] = [d for i, d in enumerate(several) if d not in several[:i]]
+
+
 def evaluators(evaluator) -> list[dict]:
     """The metrics of an evaluator config, which is one metric or a list of them."""
     if not evaluator:

@@ -99,20 +99,29 @@ def compare(model: nn.Module, checkpoint: dict) -> Misfit:
         for name, value in state.items()
         if isinstance(value, Tensor)
     }
-    own = model.state_dict()
-    unlike = {
-        name for name in state.keys() & own.keys() if tuple(state[name].shape) != own[name].shape
-    }
-    alike = {name: value for name, value in state.items() if name not in unlike}
-    missing, unexpected = [], []
-    with warnings.catch_warnings():
-        warnings.filterwarnings('ignore', message='for .* copying from a non-meta parameter')
-        try:
-            # nothing is copied into a model without memory, but its own names for old states count
-            found = deepcopy(model).to('meta').load_state_dict(alike, strict=False)
-            missing, unexpected = found.missing_keys, found.unexpected_keys
-        except RuntimeError as error:  # of what was renamed, some has another shape
-            unlike.update(re.findall(r'size mismatch for (\S+):', str(error)))
+    own = dict(model.state_dict())
+    # nothing is copied into a model without memory, but its own names and shapes for old states
+    # count
+    hollow = deepcopy(model).to('meta')
+    unlike, missing, unexpected = set(), [], []
+    more = {''}
+    while more:
+        alike = {name: value for name, value in state.items() if name not in unlike}
+        with warnings.catch_warnings():
+            warnings.filterwarnings('ignore', message='for .* copying from a non-meta parameter')
+            try:
+                found = hollow.load_state_dict(alike, strict=False)
+                missing, unexpected, more = found.missing_keys, found.unexpected_keys, set()
+            except RuntimeError as error:
+                # of what was renamed, the name in the state stays unknown
+                more = set(re.findall(r'size mismatch for (\S+):', str(error))) - unlike
+                # what a module cannot bring into shape has no such line
+                more = more or {
+                    n for n in alike.keys() & own.keys() if alike[n].shape != own[n].shape
+                }
+                unlike |= more
+                if not unlike:
+                    raise
     missing = [
         name for name in missing if name not in unlike and not name.endswith('num_batches_tracked')
     ]

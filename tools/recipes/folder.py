@@ -111,13 +111,12 @@ def use_panoptic_folder(cfg, root: Path) -> None:
     splits = read_splits(root, 'panoptic_{}.json', read_panoptic, PANOPTIC_LAYOUT)
     things, stuff = split_classes(splits['train'])
     classes = things + stuff
-    folders = {
-        name: dict(
-            img=image_prefix(root, found),
-            seg=f'panoptic/{found.path.stem.removeprefix("panoptic_")}/',
-        )
-        for name, found in splits.items()
-    }
+    folders = {}
+    for name, found in splits.items():
+        folders[name] = dict(img=image_prefix(root, found))
+        if found.labelled:
+            split = found.path.stem.removeprefix('panoptic_')
+            folders[name]['seg'] = f'panoptic/{split}/'
 
     set_class_count(
         cfg.model,
@@ -144,5 +143,5 @@ def use_panoptic_folder(cfg, root: Path) -> None:
                 ann_file=found.path.name,
                 data_prefix=folders[name],
             ),
-            dict(ann_file=str(found.path), seg_prefix=str(root / folders[name]['seg'])),
+            dict(ann_file=str(found.path), seg_prefix=str(root / folders[name].get('seg', ''))),
         )

@@ -33,10 +33,11 @@ def conclude(runner: Runner, folder: str | Path) -> None:
     label maps, segmentation.png, or, of depths, depth.png.
     """
     work_dir = Path(runner.work_dir)
+    saved = find_latest_checkpoint(runner.work_dir)
     lines = [
         '',
         f'Trained: {_score(runner)}',
-        f'  checkpoint  {_shown(find_latest_checkpoint(runner.work_dir))}',
+        f'  checkpoint  {_shown(saved) if saved else "none was saved"}',
         f'  config      {_shown(work_dir / Path(runner.cfg.filename).name)}',
         f'  log         {_shown(Path(runner.log_dir) / f"{runner.timestamp}.log")}',
     ]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
 
-from .config import map_datasets
+from .config import drop_repeated, map_datasets
 from .data.maps import Kind
 from .data.survey import pictures_in
 
@@ -52,6 +52,7 @@ def use_map_folder(
                 },
                 img_suffix=pairs[source][0][0].suffix,
             )
+        drop_repeated(loader)
         cfg[f'{split}_dataloader'] = loader
 
 

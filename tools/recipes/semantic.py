@@ -101,7 +101,10 @@ def read_names(root: Path, pairs: dict[str, list]) -> tuple[str, ...]:
 def _read_file(path: Path) -> tuple[str, ...]:
     if not path.is_file():
         return ()
-    lines = path.read_text(encoding='utf-8-sig').splitlines()
+    try:
+        lines = path.read_text(encoding='utf-8-sig').splitlines()
+    except UnicodeDecodeError:
+        raise ValueError(f'{path} is not in UTF-8: save it in that encoding.') from None
     names = tuple(line.strip() for line in lines if line.strip())
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:

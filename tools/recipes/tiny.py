@@ -65,6 +65,8 @@ def shrink_backbone(backbone: dict) -> float:
         return _swin(backbone, kind)
     if 'widen_factor' in backbone:
         return _csp(backbone)
+    if kind == 'EfficientNetLite0':
+        return 1.0
     raise ValueError(
         f'--tiny cannot shrink the backbone {kind}, only ResNets, MixVisionTransformers, '
         'SwinTransformers and those with a widen_factor: leave --tiny out and set the sizes with '

@@ -103,7 +103,8 @@ def _weigh(
     dtype: torch.dtype,
     run: str,
 ) -> Tensor:
-    logits = compare(query, key, positions, groups, heads, dtype, is_channels_last(query), run)
+    # contiguous, as a softmax wants them
+    logits = compare(query, key, positions, groups, heads, dtype, False, run)
     return _weights(logits, bias, heads)
 
 

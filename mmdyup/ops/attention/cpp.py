@@ -6,7 +6,15 @@ from math import ceil
 import torch
 from torch import Tensor
 
-from ..csrc.library import BLOCK, FUNCTIONS, Attention, divide_channels, make_ready, room_for
+from ..csrc.library import (
+    BLOCK,
+    Attention,
+    call,
+    count_threads,
+    divide_channels,
+    hand_over,
+    prepare,
+)
 from ..tensors import compute_dtype, memory_format_of
 
 # Of the longest vectors that there may be.
@@ -20,12 +28,10 @@ def compare(
 ) -> None:
     """See :data:`mmdyup.ops.attention.compare`."""
     dtype = compute_dtype(query, key)
-    query, key, positions = (make_ready(z, dtype) for z in (query, key, positions))
-    room = room_for(logits, dtype)
+    query, key, positions, room = prepare(dtype, query, key, positions, to=logits)
     size = _size(key, query, positions, room, groups, heads, BLOCK)
-    _call('compare', dtype, size, query, key, positions, _tables(key, size), room)
-    if room is not logits:
-        logits.copy_(room)
+    call('compare', size, query, key, positions, _tables(key, size), room)
+    hand_over(room, logits)
 
 
 def collect(
@@ -33,12 +39,10 @@ def collect(
 ) -> None:
     """See :data:`mmdyup.ops.attention.collect`."""
     dtype = compute_dtype(value, weights)
-    value, weights, positions = (make_ready(z, dtype) for z in (value, weights, positions))
-    room = room_for(y, dtype)
+    value, weights, positions, room = prepare(dtype, value, weights, positions, to=y)
     size = _size(value, room, positions, weights, groups, heads, BLOCK)
-    _call('collect', dtype, size, value, weights, positions, _tables(value, size), room)
-    if room is not y:
-        y.copy_(room)
+    call('collect', size, value, weights, positions, _tables(value, size), room)
+    hand_over(room, y)
 
 
 def collect_backward(
@@ -54,29 +58,22 @@ def collect_backward(
 ) -> None:
     """See :data:`mmdyup.ops.attention.collect_backward`."""
     dtype = compute_dtype(value, weights)
-    value, weights, positions, grad_y = (
-        make_ready(z, dtype) for z in (value, weights, positions, grad_y)
+    value, weights, positions, grad_y, room = prepare(
+        dtype, value, weights, positions, grad_y, to=grad_value
     )
-    threads = _count_threads(grad_y)
+    threads = count_threads(grad_y.numel(), _LITTLE)
     block, blocks = divide_channels(*value.shape[:2], groups, threads)
     size = _size(value, grad_y, positions, weights, groups, heads, block)
     tables = _tables(value, size)
-    rooms = (
-        room_for(grad_value, dtype),
-        _shares(grad_weights, dtype, blocks * groups // heads),
-        _shares(grad_positions, dtype, blocks),
-    )
+    of_weights = _shares(grad_weights, dtype, blocks * groups // heads)
+    of_positions = _shares(grad_positions, dtype, blocks)
     given = value, weights, positions, grad_y
-    _call('collect_backward', dtype, size, *given, tables, torch.empty_like(tables), *rooms)
-    if rooms[0] is not grad_value:
-        grad_value.copy_(rooms[0])
-    for room, result in zip(rooms[1:], (grad_weights, grad_positions), strict=True):
-        if room is not result:
-            torch.sum(room.unflatten(0, (-1, len(result))), 0, out=result)
-
-
-def _call(name: str, dtype: torch.dtype, size: Attention, *tensors: Tensor) -> None:
-    FUNCTIONS[name, dtype](size, *(tensor.data_ptr() for tensor in tensors))
+    rooms = room, of_weights, of_positions
+    call('collect_backward', size, *given, tables, torch.empty_like(tables), *rooms)
+    hand_over(room, grad_value)
+    for shares, result in ((of_weights, grad_weights), (of_positions, grad_positions)):
+        if shares is not result:
+            torch.sum(shares.unflatten(0, (-1, len(result))), 0, out=result)
 
 
 def _tables(x: Tensor, size: Attention) -> Tensor:
@@ -97,10 +94,6 @@ def _shares(result: Tensor, dtype: torch.dtype, count: int) -> Tensor:
     return torch.empty((count * n, *sizes), dtype=dtype, memory_format=memory_format_of(result))
 
 
-def _count_threads(y: Tensor) -> int:
-    return torch.get_num_threads() if y.numel() >= _LITTLE else 1
-
-
 def _size(
     x: Tensor,
     y: Tensor,
@@ -117,7 +110,7 @@ def _size(
         block,
         not x.is_contiguous(),
         not y.is_contiguous(),
-        _count_threads(y),
+        count_threads(y.numel(), _LITTLE),
         weights.shape[1] // heads,
         heads,
         not positions.is_contiguous(),

@@ -77,8 +77,20 @@ _FUNCTIONS = {
 }
 
 
-def make_ready(x: Tensor, dtype: torch.dtype) -> Tensor:
-    """``x``, (N, C, H, W), in ``dtype`` and without gaps: in channels-last, or contiguous."""
+def prepare(dtype: torch.dtype, *maps: Tensor, to: Tensor) -> tuple[Tensor, ...]:
+    """``maps`` as a function takes them, and then what it fills: ``to``, or room for it.
+
+    :func:`hand_over` then fills ``to``.
+
+    Args:
+        dtype: What is computed in.
+        maps: (N, C, H, W); they come out without gaps: in channels-last, or contiguous.
+        to: A result, in any dtype.
+    """
+    return *(_make_ready(x, dtype) for x in maps), room_for(to, dtype)
+
+
+def _make_ready(x: Tensor, dtype: torch.dtype) -> Tensor:
     if x.dtype is not dtype:  # asking takes a tenth of the time that to() takes to return x
         x = x.to(dtype)
     if x.is_contiguous() or x.is_contiguous(memory_format=torch.channels_last):
@@ -89,6 +101,23 @@ def make_ready(x: Tensor, dtype: torch.dtype) -> Tensor:
 def room_for(result: Tensor, dtype: torch.dtype) -> Tensor:
     """``result``, or a tensor like it in ``dtype``, in which a function computes."""
     return result if result.dtype is dtype else torch.empty_like(result, dtype=dtype)
+
+
+def call(name: str, size: ctypes.Structure, *tensors: Tensor | None) -> None:
+    """Calls a function on tensors of one dtype; None is a null pointer."""
+    addresses = (None if tensor is None else tensor.data_ptr() for tensor in tensors)
+    FUNCTIONS[name, tensors[0].dtype](size, *addresses)
+
+
+def hand_over(room: Tensor, result: Tensor) -> None:
+    """Fills ``result`` with what was computed in the room for it."""
+    if room is not result:
+        result.copy_(room)
+
+
+def count_threads(work: int, little: int) -> int:
+    """One where the work takes no longer than threads take to begin, else all that PyTorch uses."""
+    return torch.get_num_threads() if work >= little else 1
 
 
 @functools.lru_cache(maxsize=1024)

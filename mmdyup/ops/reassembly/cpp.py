@@ -2,10 +2,9 @@
 
 import functools
 
-import torch
 from torch import Tensor
 
-from ..csrc.library import BLOCK, FUNCTIONS, Reassembly, make_ready, room_for
+from ..csrc.library import BLOCK, Reassembly, call, count_threads, hand_over, prepare
 from ..tensors import compute_dtype
 
 # Fewer multiply-adds take no longer than threads take to begin.
@@ -22,49 +21,41 @@ def reassemble(
     y: Tensor,
 ) -> None:
     """See :mod:`mmdyup.ops.reassembly.contractions`; ``softmax`` is Triton's and False here."""
-    dtype = compute_dtype(x, kernels)
-    x, kernels, room = make_ready(x, dtype), make_ready(kernels, dtype), room_for(y, dtype)
+    x, kernels, room = prepare(compute_dtype(x, kernels), x, kernels, to=y)
     size = _size(x, room, kernels, kernel_size, groups, scale_factor)
-    FUNCTIONS['reassemble', dtype](size, x.data_ptr(), kernels.data_ptr(), room.data_ptr())
-    if room is not y:
-        y.copy_(room)
+    call('reassemble', size, x, kernels, room)
+    hand_over(room, y)
 
 
 def scores(
     x: Tensor, y: Tensor, kernel_size: int, groups: int, scale_factor: int, kernels: Tensor
 ) -> None:
     """See :mod:`mmdyup.ops.reassembly.contractions`."""
-    dtype = compute_dtype(x, y)
-    x, y, room = make_ready(x, dtype), make_ready(y, dtype), room_for(kernels, dtype)
-    size = _size(x, y, room, kernel_size, groups, scale_factor)
-    FUNCTIONS['scores', dtype](size, x.data_ptr(), y.data_ptr(), room.data_ptr())
-    if room is not kernels:
-        kernels.copy_(room)
+    x, y, room = prepare(compute_dtype(x, y), x, y, to=kernels)
+    call('scores', _size(x, y, room, kernel_size, groups, scale_factor), x, y, room)
+    hand_over(room, kernels)
 
 
 def spread(
     kernels: Tensor, y: Tensor, kernel_size: int, groups: int, scale_factor: int, x: Tensor
 ) -> None:
     """See :mod:`mmdyup.ops.reassembly.contractions`."""
-    dtype = compute_dtype(kernels, y)
-    kernels, y, room = make_ready(kernels, dtype), make_ready(y, dtype), room_for(x, dtype)
+    kernels, y, room = prepare(compute_dtype(kernels, y), kernels, y, to=x)
     size = _size(room, y, kernels, kernel_size, groups, scale_factor)
-    FUNCTIONS['spread', dtype](size, kernels.data_ptr(), y.data_ptr(), room.data_ptr())
-    if room is not x:
-        x.copy_(room)
+    call('spread', size, kernels, y, room)
+    hand_over(room, x)
 
 
 def _size(
     x: Tensor, y: Tensor, kernels: Tensor, kernel_size: int, groups: int, scale_factor: int
 ) -> Reassembly:
-    threads = torch.get_num_threads() if y.numel() * kernel_size**2 >= _LITTLE else 1
     return _known_size(
         x.shape,
         groups,
         scale_factor,
         not x.is_contiguous(),
         not y.is_contiguous(),
-        threads,
+        count_threads(y.numel() * kernel_size**2, _LITTLE),
         kernel_size,
         not kernels.is_contiguous(),
     )

@@ -5,7 +5,16 @@ import functools
 import torch
 from torch import Tensor
 
-from ..csrc.library import BLOCK, FUNCTIONS, Sampling, divide_channels, make_ready, room_for
+from ..csrc.library import (
+    BLOCK,
+    Sampling,
+    call,
+    count_threads,
+    divide_channels,
+    hand_over,
+    prepare,
+    room_for,
+)
 from ..tensors import compute_dtype
 
 # Fewer values of y take no longer than threads take to begin.
@@ -16,20 +25,13 @@ _NO_STEPS = 8 * (0,)
 def sample(x: Tensor, offsets: Tensor, start: Tensor | None, scale: float, y: Tensor) -> None:
     """See :data:`mmdyup.ops.sampling.sample`."""
     dtype = compute_dtype(x)
-    x, room = make_ready(x, dtype), room_for(y, dtype)
+    x, room = prepare(dtype, x, to=y)
     offsets, start = _make_ready(offsets, start, dtype)
-    size = _size(x, room, offsets, scale, _count_threads(room), BLOCK, _NO_STEPS)
+    threads = count_threads(room.numel(), _LITTLE)
+    size = _size(x, room, offsets, scale, threads, BLOCK, _NO_STEPS)
     tables = None if size.x_channels_last else torch.empty_like(x)
-    FUNCTIONS['sample', dtype](
-        size,
-        x.data_ptr(),
-        offsets.data_ptr(),
-        _address(start),
-        _address(tables),
-        room.data_ptr(),
-    )
-    if room is not y:
-        y.copy_(room)
+    call('sample', size, x, offsets, start, tables, room)
+    hand_over(room, y)
 
 
 def sample_backward(
@@ -43,9 +45,9 @@ def sample_backward(
 ) -> None:
     """See :data:`mmdyup.ops.sampling.sample_backward`; ``grad_x`` lies in memory as ``x``."""
     dtype = compute_dtype(x)
-    x, grad_y, room = make_ready(x, dtype), make_ready(grad_y, dtype), room_for(grad_x, dtype)
+    x, grad_y, room = prepare(dtype, x, grad_y, to=grad_x)
     offsets, start = _make_ready(offsets, start, dtype)
-    threads, last = _count_threads(grad_y), not x.is_contiguous()
+    threads, last = count_threads(grad_y.numel(), _LITTLE), not x.is_contiguous()
     if last:  # threads divide rows
         block, blocks = x.shape[1] // offsets.shape[2], 1
         grad_y = grad_y.contiguous(memory_format=torch.channels_last)
@@ -59,18 +61,8 @@ def sample_backward(
         steps = *shares.stride()[1:], shares.stride(0)
     size = _size(x, grad_y, offsets, scale, threads, block, steps)
     tables = None if last else torch.empty((2 * threads, block, *x.shape[2:]), dtype=dtype)
-    FUNCTIONS['sample_backward', dtype](
-        size,
-        x.data_ptr(),
-        grad_y.data_ptr(),
-        offsets.data_ptr(),
-        _address(start),
-        _address(tables),
-        room.data_ptr(),
-        shares.data_ptr(),
-    )
-    if room is not grad_x:
-        grad_x.copy_(room)
+    call('sample_backward', size, x, grad_y, offsets, start, tables, room, shares)
+    hand_over(room, grad_x)
     if shares is not grad_offsets:
         grad_offsets.copy_(shares if blocks == 1 else shares.sum(0))
 
@@ -83,14 +75,6 @@ def _make_ready(
     if start is not None and not (start.dtype is dtype and start.is_contiguous()):
         start = start.to(dtype).contiguous()
     return offsets, start
-
-
-def _address(x: Tensor | None) -> int | None:
-    return None if x is None else x.data_ptr()
-
-
-def _count_threads(y: Tensor) -> int:
-    return torch.get_num_threads() if y.numel() >= _LITTLE else 1
 
 
 def _size(

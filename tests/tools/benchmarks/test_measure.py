@@ -97,9 +97,11 @@ def test_short_calls_are_timed_together():
     assert calls_per_sample(lambda: 'a', FakeClock(dict(a=0))) == 200
 
 
-def test_the_clock_tells_the_mean_of_a_call(monkeypatch):
+@pytest.mark.parametrize('threads, clock', [(1, 'process_time'), (2, 'perf_counter')])
+def test_the_clock_tells_the_mean_of_a_call(threads, clock, monkeypatch):
     now = itertools.count(10)
-    monkeypatch.setattr(measure.time, 'perf_counter', lambda: float(next(now)))
+    monkeypatch.setattr(measure.torch, 'get_num_threads', lambda: threads)
+    monkeypatch.setattr(measure.time, clock, lambda: float(next(now)))
     called = []
     # each call takes a tick itself, the second reading another
     assert measure.cpu_clock(lambda: called.append(next(now)), 4) == 5 / 4

@@ -3,7 +3,7 @@ import torch
 from mmengine.config import Config
 from torch import nn
 
-from mmdyup import DySample
+from mmdyup import LDAAQU, DySample
 from recipes.fits import check_fits, compare, read_checkpoint
 
 
@@ -63,6 +63,20 @@ def test_names_that_a_module_knows_are_no_misfit():
     assert not compare(model, with_bias)
     # comparing leaves the model as it is
     assert model.scope.bias is None
+
+
+def test_shapes_that_a_module_knows_are_no_misfit():
+    model = nn.ModuleDict(dict(up=LDAAQU(16), conv=nn.Linear(2, 3)))
+    state = model.state_dict()
+    table = 'up.relative_position_bias_table'
+    state[table] = state[table].view(1, 1, 1, 9, 4)
+    assert not compare(model, state)
+    # of other channels, it cannot be brought into shape
+    misfit = compare(model, dict(state, **{table: torch.zeros(1, 1, 1, 9, 5)}))
+    assert misfit.unlike == (table,) and not misfit.missing and not misfit.unexpected
+    other = dict(state, **{table: torch.zeros(1, 1, 1, 9, 5), 'conv.bias': torch.zeros(4)})
+    misfit = compare(model, dict(other, more=torch.zeros(1)))
+    assert misfit.unlike == ('conv.bias', table) and misfit.unexpected == ('more',)
 
 
 def test_the_config_that_fits_is_named():

@@ -103,7 +103,6 @@ def test_a_drawing_that_fails_ends_nothing(tmp_path, capsys, monkeypatch):
 
     monkeypatch.setattr(outcome, 'draw_sheet', fail)
     (tmp_path / 'c.py').touch()
-    (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'iter_1.pth'))
     runner = SimpleNamespace(
         work_dir=str(tmp_path),
         log_dir=str(tmp_path),
@@ -114,6 +113,7 @@ def test_a_drawing_that_fails_ends_nothing(tmp_path, capsys, monkeypatch):
     )
     outcome.conclude(runner, tmp_path)
     out = capsys.readouterr().out
+    assert 'checkpoint  none was saved' in out
     assert out.index('checkpoint') < out.index('picture     not drawn (ValueError: need at least')
 
 

@@ -8,6 +8,7 @@ from PIL import Image
 
 from recipes.checks import check_data
 from recipes.config import map_datasets, walk
+from recipes.data.check import check_splits
 from recipes.data.maps import LABELS, judge_maps
 from recipes.data.report import Report
 from recipes.data.sources import mapped
@@ -257,6 +258,32 @@ def test_a_test_set_of_its_own_and_another_suffix(tmp_path):
     suffixes = [cfg[f'{split}_dataloader'].dataset.img_suffix for split in ('train', 'val', 'test')]
     assert suffixes == ['.png', '.jpg', '.bmp']
     assert cfg.test_dataloader.dataset.data_prefix.img_path == 'images/test'
+
+
+def test_several_data_sets_become_one(shapes):
+    """mmseg's VOC has two lists of pictures."""
+    cfg = get_config('mmseg::deeplabv3/deeplabv3_r50-d8_4xb4-20k_voc12aug-512x512.py')
+    assert len(map_datasets(cfg.train_dataloader, LABELS.key)) == 2
+    use_semantic_folder(cfg, shapes)
+    assert len(map_datasets(cfg.train_dataloader, LABELS.key)) == 1
+
+
+def test_a_class_that_val_alone_has(root):
+    (root / 'classes.txt').write_text('ground\ntree\nsea\n')
+    write_pair(root, 'train', 'a', np.eye(12, dtype=np.uint8))
+    cfg = get_config(f'mmseg::{SEGFORMER}')
+    use_semantic_folder(cfg, root)
+    report = check_splits(cfg, ('train', 'val'))
+    assert not report.errors
+    told = [str(found) for found in report.warnings]
+    assert any('it has 1 class (sea) of which' in t and 'none to learn from' in t for t in told)
+
+
+@pytest.mark.parametrize('encoding', ['gbk', 'utf-16'])
+def test_names_in_another_encoding(root, encoding):
+    (root / 'classes.txt').write_text('天空\n草地\n', encoding=encoding)
+    with pytest.raises(ValueError, match='classes.txt is not in UTF-8'):
+        names(root)
 
 
 def test_weights_of_the_old_classes_go(shapes):

@@ -1,14 +1,36 @@
 """The one check of a run's data: every split is read once, judged, and told of."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
-from .maps import LABELS, judge_maps
+import numpy as np
+
+from .maps import LABELS, MapUse, judge_maps
 from .mend import mend
 from .objects import judge
 from .panoptic import judge_segments
+from .records import Annotated
 from .report import Report, Unusable, listed, plural
 from .sources import annotated, below, dataset_class, format_of, mapped, named_datasets
 from .survey import look_at_picture, pictures_in, remembered_beside, survey
+from .use import Use
+
+
+@dataclass
+class Seen:
+    """What is asked of a split after it was judged.
+
+    Args:
+        path: Its file or folder.
+        classes: Their names.
+        counts: Objects or pixels of each class.
+        pictures: Their paths.
+    """
+
+    path: Path
+    classes: tuple[str, ...]
+    counts: np.ndarray
+    pictures: set[str]
 
 
 def check_splits(cfg, splits: tuple[str, ...], pictures: bool = True) -> Report:
@@ -22,21 +44,24 @@ def check_splits(cfg, splits: tuple[str, ...], pictures: bool = True) -> Report:
     Returns:
         Errors, warnings and a summary.
     """
-    report, counts, seen = Report(), {}, {}
+    report, seen, known = Report(), {}, {}
     for split in splits:
         for name, dataset in named_datasets(
             (cfg.get(f'{split}_dataloader') or {}).get('dataset'), f'{split}_dataloader.dataset'
         ):
             if split == 'test':
                 _test_pictures(report, dataset)
-            same = seen.setdefault(_paths(dataset), split)
-            if split == 'test' and same == 'val':
+            if split == 'test' and known.setdefault(_paths(dataset), split) == 'val':
                 report.summary.append('test: the same as val')
                 continue
+            known.setdefault(_paths(dataset), split)
             found = _check(report, cfg, split, name, dataset, pictures)
-            if found is not None and split not in counts:
-                counts[split] = found
-    _unseen(report, counts)
+            if found and split not in seen:
+                seen[split] = found
+    if 'train' in seen:
+        train = seen.pop('train')
+        _unseen(report, train, seen)
+        _shared(report, train, seen)
     return report
 
 
@@ -60,71 +85,99 @@ def _test_pictures(report: Report, dataset: dict) -> None:
         )
 
 
-def _check(report: Report, cfg, split: str, name: str, dataset: dict, pictures: bool):
-    """Judges a data set; returns its classes, the number of objects or pixels of each, and its
-    path, where it has such."""
+def _check(
+    report: Report, cfg, split: str, name: str, dataset: dict, pictures: bool
+) -> Seen | None:
+    """Judges a data set; returns what is asked of it later, where it has classes."""
     cls = dataset_class(dataset, cfg.get('default_scope'))
     kind = format_of(cls)
-    if '://' in str(below(dataset, dataset.get('ann_file') or '')).replace(':/', '://'):
-        return None
+    if '://' in f'{dataset.get("data_root")}{dataset.get("ann_file")}':
+        return None  # remote storage is mmengine's to read
     if kind is None:
         where = below(dataset, dataset.get('ann_file') or '')
         report.summary.append(f'{split}: {where}, {dataset.get("type")}, which is not checked')
         return None
     if kind in ('labels', 'depths'):
-        if not pictures:
-            return None
-        use = mapped(split, dataset, cls)
-        if not use.pairs:
-            report.error(use.images, 'it holds no pictures of this data set.')
-            return None
-        found = judge_maps(report, use)
-        return (use.classes, found, use.maps) if use.kind is LABELS else None
+        return _check_maps(report, mapped(split, dataset, cls)) if pictures else None
     try:
         found, use = annotated(cfg, split, name, dataset, cls)
     except Unusable as error:
         report.add([error.finding])
         return None
+    counts = judge_annotated(report, found, use, pictures)
+    maps = (dataset.get('data_prefix') or {}).get('seg')
+    if kind == 'panoptic' and pictures and maps and len(found.objects):
+        judge_segments(report, found, use, below(dataset, maps))
+    paths = {str(use.images / picture) for picture in found.pictures.names}
+    return Seen(found.path, use.classes or found.classes, counts, paths)
+
+
+def judge_annotated(report: Report, found: Annotated, use: Use, pictures: bool = True):
+    """Adds to ``report`` what can be known of a split with objects, as :func:`judge`.
+
+    Args:
+        report: Edited in place.
+        found: The split.
+        use: How it is used.
+        pictures: Whether pictures are read.
+    """
     looks = None
     if pictures:
         paths = [str(use.images / picture) for picture in found.pictures.names]
         looks = survey(look_at_picture, paths, remembered_beside(found.path), 'Checking pictures')
-    counts = judge(report, found, use, looks)
-    maps = (dataset.get('data_prefix') or {}).get('seg')
-    if kind == 'panoptic' and pictures and maps and len(found.objects):
-        judge_segments(report, found, use, below(dataset, maps))
-    return use.classes or found.classes, counts, found.path
+    return judge(report, found, use, looks)
 
 
-def _unseen(report: Report, counts: dict) -> None:
+def _check_maps(report: Report, use: MapUse) -> Seen | None:
+    if not use.pairs:
+        report.error(use.images, 'it holds no pictures of this data set.')
+        return None
+    counts = judge_maps(report, use)
+    return Seen(use.maps, use.classes, counts, set()) if use.kind is LABELS else None
+
+
+def _unseen(report: Report, train: Seen, others: dict[str, Seen]) -> None:
     """Tells of classes that are never learnt, and of those that are asked for all the same."""
-    if 'train' not in counts:
+    never, told = train.counts == 0, set()
+    if never.all():
         return
-    classes, learnt, path = counts['train']
-    never = learnt == 0
-    told = set()
-    for split in ('val', 'test'):
-        if split not in counts or counts[split][0] != classes:
+    for other in others.values():
+        if other.classes != train.classes:
             continue
-        asked = never & (counts[split][1] > 0)
-        if asked.any() and learnt.any():
-            names = [name for name, there in zip(classes, asked, strict=True) if there]
-            told |= set(names)
+        asked = never & (other.counts > 0)
+        names = [name for name, there in zip(train.classes, asked, strict=True) if there]
+        told |= set(names)
+        if names:
             report.warn(
-                counts[split][2],
+                other.path,
                 f'it has {plural(len(names), "class", "classes")} ({listed(names)}) of which '
-                f'{path} has none to learn from: divide the pictures anew, so that every class can '
-                'be learnt.',
+                f'{train.path} has none to learn from: divide the pictures anew, so that every '
+                'class can be learnt.',
                 len(names),
             )
-    rest = [name for name, gone in zip(classes, never, strict=True) if gone and name not in told]
-    if rest and learnt.any() and path.suffix in ('.json', '.txt'):
+    rest = [n for n, gone in zip(train.classes, never, strict=True) if gone and n not in told]
+    # label maps say it with the values that occur
+    if rest and train.path.is_file():
         report.warn(
-            path,
-            f'{plural(len(rest), "class", "classes")} ({listed(rest)}) have no object to learn '
-            'from.',
+            train.path,
+            f'it has nothing to learn {plural(len(rest), "class", "classes")} from '
+            f'({listed(rest)}): add such objects, or take the classes away.',
             len(rest),
         )
+
+
+def _shared(report: Report, train: Seen, others: dict[str, Seen]) -> None:
+    """Tells of pictures that are learnt and then scored."""
+    for other in others.values():
+        common = sorted(train.pictures & other.pictures)
+        if common:
+            report.warn(
+                other.path,
+                f'{common[0]} is in {train.path} too ({len(common)} of '
+                f'{plural(len(other.pictures), "picture")}), so scores tell what was learnt by '
+                'heart: divide the pictures anew.',
+                len(common),
+            )
 
 
 def mend_files(cfg, splits: tuple[str, ...], folder: Path) -> None:

@@ -10,7 +10,21 @@ from pathlib import Path
 
 import numpy as np
 
-from .columns import AREA, BOX, FLAG, ID, LIST, MISSING, NAME, SIDE, TEXT, WHOLE, dicts, take
+from .columns import (
+    AREA,
+    BOX,
+    FLAG,
+    ID,
+    LIST,
+    MISSING,
+    NAME,
+    SEGMENT,
+    SIDE,
+    TEXT,
+    WHOLE,
+    dicts,
+    take,
+)
 from .records import (
     NO_MASK,
     POLYGONS,
@@ -98,7 +112,10 @@ def load_json(path: Path, **options) -> tuple[dict, list[str]]:
     Raises:
         Unusable: It is no such file.
     """
-    raw = path.read_bytes()
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise Unusable(path, f'it cannot be read ({error.strerror}).') from None
     if not raw:
         raise Unusable(path, 'it is empty: export it again.')
     if len(raw) > LARGE:
@@ -337,7 +354,7 @@ def _segments(
     lists = take(report, path, 'annotation', entries, 'segments_info', LIST)
     images = [owner for owner, found in zip(owners, lists, strict=True) for _ in found or ()]
     segments = dicts(report, path, 'segment', [part for found in lists for part in found or ()])
-    ids = take(report, path, 'segment', segments, 'id', WHOLE)
+    ids = take(report, path, 'segment', segments, 'id', SEGMENT)
     kinds = take(report, path, 'segment', segments, 'category_id', WHOLE)
     boxes = take(report, path, 'segment', segments, 'bbox', BOX)
     areas = take(report, path, 'segment', segments, 'area', AREA)

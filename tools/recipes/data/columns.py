@@ -42,11 +42,16 @@ def _is_box(value: list) -> bool:
 
 ID = Kind(frozenset({int, str}), 'an id is a whole number or a text')
 WHOLE = Kind(frozenset({int}), 'give a whole number')
+SEGMENT = Kind(
+    frozenset({int}),
+    'ids of segments are whole numbers from 1 to 16777215, as colours of a PNG',
+    lambda value: 0 < value < 256**3,
+)
 AREA = Kind(frozenset({int, float}), 'an area is a number of pixels', math.isfinite)
 SIDE = Kind(
     frozenset({int, float}),
     'give the number of pixels, 1 or more',
-    lambda value: value >= 1 and value == value // 1,
+    lambda value: 1 <= value < 10**9 and value == value // 1,
 )
 FLAG = Kind(frozenset({int, bool, float}), 'write 0 or 1', lambda value: value in (0, 1))
 TEXT = Kind(frozenset({str}), 'give a name', bool)

@@ -118,6 +118,10 @@ def _nothing_at_all(report: Report, found: Annotated, use: Use) -> None:
             'predictions.',
         )
         return
+    if use.filters.get('filter_empty_gt') is False:
+        # as semi-supervised training reads it, beside others
+        report.warn(found.path, 'it has no annotations, and its pictures stay all the same.')
+        return
     report.error(
         found.path,
         f'it has no "annotations": {LISTS}.',

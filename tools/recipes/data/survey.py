@@ -6,6 +6,7 @@ What is remembered of a file counts as long as its time and size are the same.
 import json
 import multiprocessing
 import os
+import stat
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -72,7 +73,9 @@ def pictures_in(folder: Path) -> list[Path]:
 def _stamp(path: str) -> list[int] | None:
     try:
         found = os.stat(path)
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a name with a zero byte
+        return None
+    if not stat.S_ISREG(found.st_mode):
         return None
     return [found.st_mtime_ns, found.st_size]
 

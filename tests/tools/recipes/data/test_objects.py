@@ -149,7 +149,7 @@ def test_a_class_that_val_alone_has(tell):
     assert not errors and len(warnings) == 1
     assert 'it has 1 class (plum) of which' in warnings[0]
     _, warnings, _ = tell(only, 'val')
-    assert warnings == ['1 class (plum) have no object to learn from.']
+    assert 'it has nothing to learn 1 class from (plum)' in warnings[0] and len(warnings) == 1
 
 
 @pytest.mark.parametrize(
@@ -284,6 +284,24 @@ def test_an_unlabelled_test(folder, write_split, edit_json):
     assert not report.labelled and not report.errors
     assert 'there is nothing to score' in report.warnings[0].message
     assert check_splits(config(folder), ('train', 'val')).labelled
+
+
+def test_pictures_that_are_learnt_and_scored(folder, tell):
+    (folder / 'val.json').write_text((folder / 'train.json').read_text())
+    errors, warnings, _ = tell()
+    assert not errors and 'train_0.png is in' in warnings[0] and '(6 of 6 pictures)' in warnings[0]
+
+
+def test_unlabelled_pictures_beside_labelled_ones(folder, tell, edit_json):
+    """Such as semi-supervised training reads."""
+    cfg = config(folder)
+    labelled = cfg.train_dataloader.dataset
+    (folder / 'more.json').write_text((folder / 'val.json').read_text())
+    edit_json(folder / 'more.json', lambda d: d.update(annotations=[]))
+    more = dict(labelled, ann_file='more.json', filter_cfg=dict(filter_empty_gt=False))
+    cfg.train_dataloader.dataset = dict(type='ConcatDataset', datasets=[labelled, more])
+    report = check_splits(cfg, ('train',))
+    assert not report.errors and 'it has no annotations' in report.warnings[0].message
 
 
 def test_several_at_once(folder, tell):

@@ -1,4 +1,4 @@
-"""A config's model as it predicts, and pictures as it is given them."""
+"""The model of a config, for tools that load its weights themselves, and what it is given."""
 
 from pathlib import Path
 
@@ -15,22 +15,29 @@ from .config import train_from_scratch, walk
 from .fits import check_fits, read_checkpoint
 
 
-def build_model(cfg: Config, checkpoint: str | None) -> nn.Module:
-    """The model of a config, in eval mode, on the GPU where there is one.
+def build_model(cfg: Config) -> nn.Module:
+    """Builds the model of ``cfg``, which is edited in place, and fetches no weights for it.
+
+    mmengine's log then tells of warnings alone, not of how each of hundreds of tensors starts.
+    """
+    train_from_scratch(cfg)
+    MMLogger.get_current_instance().setLevel('WARNING')
+    init_default_scope(cfg.get('default_scope'))
+    return revert_sync_batchnorm(MODELS.build(cfg.model))
+
+
+def make_ready(model: nn.Module, cfg: Config, checkpoint: str | None) -> nn.Module:
+    """What :func:`build_model` built, to predict: with weights, in eval mode, on a GPU if any.
 
     Args:
-        cfg: The config, edited in place: nothing is fetched for the model's start.
+        model: The model.
+        cfg: Its config.
         checkpoint: Whose weights it gets; without one they are random.
 
     Raises:
         FileNotFoundError: There is no such checkpoint.
         ValueError: The checkpoint cannot be read, or is of another model.
     """
-    train_from_scratch(cfg)
-    # mmengine would tell how each of hundreds of tensors starts
-    MMLogger.get_current_instance().setLevel('WARNING')
-    init_default_scope(cfg.get('default_scope'))
-    model = revert_sync_batchnorm(MODELS.build(cfg.model))
     model.init_weights()
     if checkpoint is not None:
         check_fits(model, cfg, checkpoint, read_checkpoint(checkpoint))
