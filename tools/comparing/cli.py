@@ -99,8 +99,8 @@ def plan_of(args: argparse.Namespace, make_folder: Callable[[str], Path]) -> Pla
         if Path(path).stem in configs:
             raise ValueError(f'Two configs are called {Path(path).stem}: give each its own name.')
         cfg = load_training_config(given)
-        # pictures are read once
-        check_data(cfg, ('train', 'val'), not args.no_check and not configs)
+        # pictures are read once, and not for a report
+        check_data(cfg, ('train', 'val'), not (args.no_check or args.report or configs))
         if args.cache_features:
             keep_still(cfg)
         if 'train_cfg.val_interval' not in args.cfg_options:

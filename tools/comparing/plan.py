@@ -89,7 +89,10 @@ def make_plan(
     configs = folder / 'configs'
     configs.mkdir(exist_ok=True)
     for variant in (start, *variants):
-        variant.cfg.dump(str(configs / f'{variant.name}.py'))
+        # another call may be reading it
+        part = configs / f'part_{os.getpid()}.py'
+        variant.cfg.dump(str(part))
+        part.replace(configs / f'{variant.name}.py')
     about = [digest(start.cfg), conditions(), data_digest(start.cfg), cache]
     digests = {variant.name: digest(variant.cfg) for variant in variants}
     runs = []
@@ -152,7 +155,7 @@ def data_digest(cfg) -> str:
         maps = [found for kind in (LABELS, DEPTHS) for found in map_datasets(loader, kind.key)]
         for dataset in leaf_datasets(loader) or maps:
             root = Path(dataset.get('data_root') or '')
-            for path in [dataset.get('ann_file'), *dataset.get('data_prefix', {}).values()]:
+            for path in [dataset.get('ann_file'), *(dataset.get('data_prefix') or {}).values()]:
                 if path:
                     found.update(_content(root / path))
     return found.hexdigest()
