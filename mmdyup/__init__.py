@@ -7,6 +7,7 @@ alone will do.
 
 from . import blocks, ops, pyramid
 from .stack import register_all
+from .swap import swap_upsamples
 from .ultralytics import install as _install
 from .upsamplers import (
     A2U,
@@ -49,6 +50,7 @@ __all__ = [
     'list_upsamplers',
     'ops',
     'pyramid',
+    'swap_upsamples',
 ]
 
 register_all()

@@ -40,6 +40,13 @@ def test_the_module_runs(readme):
 
 
 @pytest.mark.parametrize('readme', READMES)
+def test_the_call_for_any_model_runs(readme, capsys):
+    (code,) = (block for block in python_blocks(readme) if 'swap_upsamples' in block)
+    exec(code, {})
+    assert 'exchanged: classifier, 128 channels, 2x' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('readme', READMES)
 def test_links_to_files_lead_somewhere(readme):
     links = re.findall(r'\]\((?!https?:|#)([^)#]+)\)', text(readme))
     assert links and all((ROOT / link).exists() for link in links)

@@ -23,7 +23,8 @@ def main(argv=None):
     if not args.report:
         do_all(plan, runs, devices, Progress(plan, runs).tell)
     found = records.read(plan.folder)
-    findings = find(plan, found, args.effect)
+    with one_sentence():
+        findings = find(plan, found, args.effect)
     print(write(plan, findings, facts_of(plan, found, command_line('compare.py', argv))))
     print(f'\nWritten to {plan.folder}: compare.html, compare.md, compare.json.')
     if any(row.failed for row in (*findings.rows, findings.again)):

@@ -13,6 +13,7 @@ import preamble  # isort: skip  (before all else)
 import argparse
 import warnings
 
+from mmdyup.upsamplers.build import find_upsampler
 from models.count import build_parts, read, summary, table
 from models.rewrite import FOLDERS
 from models.step import step_each
@@ -29,6 +30,7 @@ def main(argv=None):
     args = parser.parse_args(argv)
     warnings.simplefilter('ignore')
     with preamble.one_sentence():
+        find_upsampler(dict(type=args.upsampler))
         for framework in [args.framework] if args.framework else FOLDERS:
             stocks = list(read(framework, dict(type=args.upsampler), args.family))
             build_parts(stocks)

@@ -123,7 +123,9 @@ def main(argv=None):
     write_page(page, f'What the upsamplers of {Path(args.config).stem} do', about, sections)
     for name in sorted({call.name for call, grid, *_ in work if grid is None}):
         print(f'Left out: {name}, whose feature is no map of the picture')
-    print(f'Drawn: {len(sections)} upsamplers on {len(looks)} pictures')
+    count = len({section.name for section in sections})
+    seen = ', '.join(picture.path.name for picture, _ in looks)
+    print(f'Drawn: {count} upsamplers on {seen}')
     print(f'  page      {page}\n  pictures  {folder}/*/*/*.png')
 
 

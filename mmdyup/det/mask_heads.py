@@ -70,8 +70,9 @@ class DynamicRegionHead(Restarted, DynamicPart):
     def add_upsamplers(self) -> None:
         if self.upsample_cfg['type'] in _PARENTS_OWN:
             return
-        if find_upsampler(self.upsample_cfg)[0].guided:
-            raise no_guide(self, self.upsample_cfg)
+        upsampler, _ = find_upsampler(self.upsample_cfg)
+        if upsampler.guided:
+            raise no_guide(type(self).__name__, upsampler)
         channels = self.conv_out_channels if self.num_convs > 0 else self.in_channels
         self.upsample = build_upsampler(self.upsample_cfg, channels, self._scale_factor)
 

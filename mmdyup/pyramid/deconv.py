@@ -37,8 +37,9 @@ class DynamicDeconv(Restarted, DynamicPart):
     def add_upsamplers(self) -> None:
         if self.upsample_cfg == _OWN:
             return
-        if find_upsampler(self.upsample_cfg)[0].guided:
-            raise no_guide(self, self.upsample_cfg)
+        upsampler, _ = find_upsampler(self.upsample_cfg)
+        if upsampler.guided:
+            raise no_guide(type(self).__name__, upsampler)
         for name in self.deconvs():
             path, _, last = name.rpartition('.')
             holder = self.get_submodule(path)

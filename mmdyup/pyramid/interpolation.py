@@ -1,11 +1,12 @@
 """One mechanism for parents that interpolate by a function, somewhere within their ``forward``."""
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from typing import ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from ..upsamplers import Upsampler, build_upsampler, find_upsampler
@@ -98,10 +99,9 @@ class DynamicInterpolation(Restarted, DynamicPart):
 
     def add_upsamplers(self) -> None:
         steps = self.steps()
-        if find_upsampler(self.upsample_cfg)[0].guided and any(
-            step.guide_channels is None for step in steps
-        ):
-            raise no_guide(self, self.upsample_cfg)
+        upsampler, _ = find_upsampler(self.upsample_cfg)
+        if upsampler.guided and any(step.guide_channels is None for step in steps):
+            raise no_guide(type(self).__name__, upsampler)
         self.upsample_modules = UpsamplerList(
             build_upsampler(self.upsample_cfg, *step) for step in steps
         )
@@ -115,7 +115,13 @@ class DynamicInterpolation(Restarted, DynamicPart):
         return self._exchanged(*args, **kwargs)
 
     def _exchanged(self, *args, **kwargs):
-        with _Exchange(self, args):
+        with Exchange(
+            self.upsample_modules,
+            self.calls(*args),
+            lambda k: self.guide(k, *args),
+            type(self).__name__,
+            self.hint,
+        ):
             return super().forward(*args, **kwargs)
 
     # a compiler does not show who asked for a size
@@ -129,26 +135,45 @@ class DynamicInterpolation(Restarted, DynamicPart):
         return guided and type(self).guide is DynamicInterpolation.guide
 
 
-def no_guide(part: nn.Module, upsample_cfg: dict) -> ValueError:
+def no_guide(where: str, upsampler: type[Upsampler]) -> ValueError:
     """What is to be said of a guided upsampler where there is no finer feature."""
-    name = find_upsampler(upsample_cfg)[0].__name__
     return ValueError(
-        f'{name} needs the finer feature as its guide, and where {type(part).__name__} upsamples '
+        f'{upsampler.__name__} needs the finer feature as its guide, and where {where} upsamples '
         'there is none at hand: choose an upsampler that is not guided.'
     )
 
 
-_SIZES = (Tensor.shape.__get__, Tensor.size)
+#: What a parent calls to know a feature's size.
+SIZES = (Tensor.shape.__get__, Tensor.size)
 
 
-class _Exchange(TorchFunctionMode):
-    """Hands a part's calls of ``F.interpolate`` to its upsamplers, in their order."""
+class Exchange(TorchFunctionMode):
+    """While it is entered, calls of ``F.interpolate`` go to upsamplers, in their order.
 
-    def __init__(self, part: DynamicInterpolation, inputs: tuple) -> None:
+    Args:
+        upsamplers: What takes them over.
+        calls: For each call, the number of its upsampler, or None where it stays.
+        guide: The finer feature for the upsampler of this number; None where the one whose size
+            was asked for is to be found.
+        where: Whose calls they are, for messages.
+        hint: What else to say where two levels are not as far apart as they should be; None leaves
+            such a call as it is, and warns.
+    """
+
+    def __init__(
+        self,
+        upsamplers: Sequence[Upsampler],
+        calls: Sequence[int | None],
+        guide: Callable[[int], Tensor | None],
+        where: str,
+        hint: str | None = '',
+    ) -> None:
         super().__init__()
-        self.part = part
-        self.inputs = inputs
-        self.left = list(part.calls(*inputs))
+        self.upsamplers = upsamplers
+        self.left = list(calls)
+        self.guide = guide
+        self.where = where
+        self.hint = hint
         self.asked = []
         self.changed = []
 
@@ -156,39 +181,43 @@ class _Exchange(TorchFunctionMode):
         kwargs = kwargs or {}
         if self.changed:
             args, kwargs = self._now(args), self._now(kwargs)
-        if func in _SIZES:
+        if func in SIZES:
             self.asked = [*(x for x in self.asked if x is not args[0]), args[0]]
-        if func is F.interpolate and self.left:
-            k = self.left.pop(0)
-            if k is not None:
-                return self._upsample(k, *args, **kwargs)
-        return func(*args, **kwargs)
-
-    def _upsample(self, k: int, x: Tensor, size=None, scale_factor=None, *_, **__) -> Tensor:
-        upsampler = self.part.upsample_modules[k]
-        # what the upsampler does within itself is none of a part's around this one
+        if func is not F.interpolate:
+            return func(*args, **kwargs)
+        k = self.left.pop(0) if self.left else None
+        # none of it is for an exchange around this one
         with torch._C.DisableTorchFunction():
-            size = tuple(size or (int(scale_factor * n) for n in x.shape[-2:]))
-            fine = self._finer(k, size)
-            if fine is None:
-                if upsampler.guided:
-                    raise no_guide(self.part, self.part.upsample_cfg)
-                fine = x.new_empty((1, 1, *size))
-            try:
-                upsampler.check_apart(x, fine)
-            except ValueError as error:
-                raise ValueError(f'{error}{self.part.hint}') from error
-            y, changed = upsampler.meet(x, fine)
+            y = None if k is None else self._upsample(k, *args, **kwargs)
+            return func(*args, **kwargs) if y is None else y
+
+    def _upsample(self, k: int, x: Tensor, size=None, scale_factor=None, *_, **__) -> Tensor | None:
+        upsampler = self.upsamplers[k]
+        size = tuple(size or (int(scale_factor * n) for n in x.shape[-2:]))
+        fine = self._finer(k, size)
+        if fine is None:
+            if upsampler.guided:
+                raise no_guide(self.where, type(upsampler))
+            fine = x.new_empty((1, 1, *size))
+        try:
+            upsampler.check_apart(x, fine)
+        except ValueError as error:
+            if self.hint is not None:
+                raise ValueError(f'{error}{self.hint}') from error
+            warnings.warn(
+                f'{self.where} interpolates as it did where maps are not {upsampler.scale_factor} '
+                'times apart.',
+                stacklevel=2,
+            )
+            return None
+        y, changed = upsampler.meet(x, fine)
         if changed is not fine:
             self.changed.append((fine, changed))
         return y
 
     def _finer(self, k: int, size: tuple[int, int]) -> Tensor | None:
-        fine = self.part.guide(k, *self.inputs)
-        if fine is None:
-            sized = [x for x in self.asked if x.dim() == 4 and tuple(x.shape[-2:]) == size]
-            fine = sized[-1] if sized else None
-        return self._now(fine)
+        fine = self.guide(k)
+        return self._now(last_of_size(self.asked, size) if fine is None else fine)
 
     def _now(self, value):
         """The same, with what upsamplers made of the features in it."""
@@ -201,3 +230,9 @@ class _Exchange(TorchFunctionMode):
         if isinstance(value, dict):
             return {name: self._now(x) for name, x in value.items()}
         return value
+
+
+def last_of_size(features: Sequence[Tensor], size: tuple[int, int]) -> Tensor | None:
+    """The last of these that is a map of this size, (H, W)."""
+    sized = [x for x in features if x.dim() == 4 and tuple(x.shape[-2:]) == size]
+    return sized[-1] if sized else None

@@ -107,7 +107,6 @@ def test_every_upsampler_is_drawn(name, tmp_path):
 
 
 CONFIGS = {
-    'faster_rcnn_dysample': 4,
     'mask_rcnn_freqfusion': 4,
     'panoptic_fpn_fade': 3,
     'segformer_b1_carafe': 6,
@@ -124,7 +123,7 @@ def test_an_untrained_model_of_each_kind(name, picture, capsys):
     closeups = [file for file in files if file.endswith('position_1.png')]
     assert len(closeups) == CONFIGS[name]
     assert len([file for file in files if file.endswith('features.png')]) == CONFIGS[name]
-    assert f'Drawn: {CONFIGS[name]} upsamplers on 1 pictures' in capsys.readouterr().out
+    assert f'Drawn: {CONFIGS[name]} upsamplers on discs.png' in capsys.readouterr().out
     page = Path('draw/draw.html').read_text()
     assert 'untrained' in page and all(file.split('/')[1] in page for file in closeups)
 

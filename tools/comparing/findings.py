@@ -128,11 +128,12 @@ def find(plan: Plan, records: dict[str, dict], effect: float | None = None) -> F
         if run.key in records:
             found.setdefault(run.variant, {})[run.seed] = records[run.key]
     limit = _collapse_limit(plan.metric, found)
+    first = plan.variants[0]
     rows = {
         name: _row(name, found.get(name, {}), plan.metric, limit)
-        for name in (*plan.variants, AGAIN)
+        for name in (*plan.variants, first + AGAIN)
     }
-    again = rows.pop(AGAIN)
+    again = rows.pop(first + AGAIN)
     differences = []
     for baseline in plan.baselines:
         # that of two baselines stands with the first of them
@@ -146,7 +147,7 @@ def find(plan: Plan, records: dict[str, dict], effect: float | None = None) -> F
         rows=tuple(rows.values()),
         again=again,
         differences=tuple(differences),
-        floor=_pair(again.scores, rows[plan.variants[0]].scores),
+        floor=_pair(again.scores, rows[first].scores),
         others=_others(rows, plan),
         cautions=tuple(_cautions(plan, rows, again)),
     )

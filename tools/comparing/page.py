@@ -17,7 +17,8 @@ STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 75rem; margin: 2rem auto; padding: 0 1rem;
        color: #222; background: #fff }
 table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums }
-td, th { padding: .25rem .75rem; border-bottom: 1px solid #ddd; text-align: right }
+td, th { padding: .25rem .75rem; border-bottom: 1px solid #ddd; text-align: right;
+         white-space: nowrap }
 td:first-child, th:first-child { text-align: left }
 .wide { overflow-x: auto }
 .pictures { display: flex; flex-wrap: wrap; gap: .75rem; margin: 1rem 0 }

@@ -119,7 +119,7 @@ def _order(variants: list[Variant], seed: int) -> Iterator[tuple[str, str, bool]
     first, *others = [variant.name for variant in variants]
     yield first, first, False
     if seed < SEEDS_AGAIN:
-        yield AGAIN, first, True
+        yield first + AGAIN, first, True
     for name in others:
         yield name, name, False
 

@@ -81,8 +81,11 @@ def _proof(difference: Difference, findings: Findings) -> str:
         return f'alike, for it is less than {number(findings.effect)} either way by {seeds}'
     among = ''
     if paired.low > 0 or paired.high < 0:
-        among = f', for among {difference.comparisons} comparisons p is {_p(difference.p)}'
-    text = f'not told apart by {seeds}{among}; {number(findings.effect)} {metric.name} would take '
+        among = f' (p is {_p(difference.p)} among {difference.comparisons} comparisons)'
+    text = (
+        f'not told apart by {seeds}, which show differences from {number(difference.visible)} on'
+        f'{among}; {number(findings.effect)} {metric.name} would take '
+    )
     if difference.needed >= MOST:
         return f'{text}more than {MOST:,} seeds'
     low, high = difference.needed_range

@@ -13,8 +13,8 @@ from recipes.config import walk
 #: Interpolations, which every comparison holds: without bilinear, what is smoother than nearest
 #: looks like a gain of what is learned.
 CONTROLS = ('nearest', 'bilinear')
-#: The first control once more, its start disturbed in the last digits.
-AGAIN = 'nearest again'
+#: What follows the name of a variant that is trained once more, its start disturbed.
+AGAIN = ' again'
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """How long exported upsamplers take beside a runtime's own bilinear Resize."""
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
@@ -9,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from benchmarks.measure import cpu_clock
 from mmdyup import Upsampler, build_upsampler, list_upsamplers
 from mmdyup.ops import exported_for
 
@@ -45,7 +45,8 @@ def time_all(
         threads: Those of each runtime.
 
     Returns:
-        The median of (name, runtime), in seconds; the name 'bilinear' is Resize.
+        The median of (name, runtime), in seconds; the name 'bilinear' is Resize. With one thread
+        it is the time of a processor, which what else runs on the machine does not lengthen.
     """
     torch.set_num_threads(threads)
     calls = {}
@@ -62,9 +63,7 @@ def time_all(
     times = {key: [] for key in calls}
     for _ in range(rounds):
         for key, call in calls.items():
-            start = time.perf_counter()
-            call()
-            times[key].append(time.perf_counter() - start)
+            times[key].append(cpu_clock(call, 1))
     return {key: median(values) for key, values in times.items()}
 
 

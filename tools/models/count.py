@@ -1,6 +1,5 @@
 """How many stock configs upsample, and how many of these have parts of ours."""
 
-import copy
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +10,7 @@ from mmengine.registry import MODELS, DefaultScope
 
 import mmdyup
 
-from .rewrite import rewrite, stock_configs, unserved
+from .rewrite import from_scratch, rewrite, stock_configs, unserved
 
 
 @dataclass
@@ -82,7 +81,7 @@ def build_parts(stocks: list[Stock]) -> None:
 def _build(scope: str, node: dict) -> str:
     try:
         with DefaultScope.overwrite_default_scope(scope), torch.device('meta'):
-            part = MODELS.build(_standing_alone(node, scope))
+            part = MODELS.build(_standing_alone(node))
     except Exception as error:  # a parent's own mistakes are of any kind
         return f'{node["type"]}: {_one_line(error)}'
     if any(isinstance(module, mmdyup.Upsampler) for module in part.modules()):
@@ -90,13 +89,11 @@ def _build(scope: str, node: dict) -> str:
     return f'{node["type"]} has no upsampler'
 
 
-def _standing_alone(node: dict, scope: str) -> dict:
+def _standing_alone(node: dict) -> dict:
     """The node without what the model around it would set."""
-    node = copy.deepcopy(node)
     # heads build assigners from it, which need nothing of ours
-    for name in ('train_cfg', 'test_cfg', 'init_cfg', 'pretrained'):
-        node.pop(name, None)
-    return node
+    settings = ('train_cfg', 'test_cfg')
+    return from_scratch({name: x for name, x in node.items() if name not in settings})
 
 
 def _one_line(error: Exception) -> str:

@@ -6,6 +6,8 @@ import inspect
 from collections.abc import Iterator
 from pathlib import Path
 
+from mmengine.config import ConfigDict
+
 import mmdyup
 
 #: Where the parts for each framework are.
@@ -30,6 +32,8 @@ UNSERVED = dict(
 
 # w18 has 18 channels, which DySample's 4 groups do not divide
 _OPTIONS = {('HRNet', 'DySample'): dict(groups=2)}
+
+_SYNCHRONIZED = ('SyncBN', 'MMSyncBN')
 
 # whose decoder follows them by itself
 _HEADS_OF_DECODERS = ('MaskFormerHead',)
@@ -71,6 +75,8 @@ def rewrite(model, framework: str, upsample_cfg: dict) -> list[tuple[str, dict]]
     """
     nodes = []
     if isinstance(model, dict):
+        if _is_flat(model):
+            return nodes
         scope, name = named(model.get('type'), framework)
         part = counterparts(scope).get(name) if scope in FOLDERS else None
         if part is not None and _upsamples(model, name):
@@ -95,6 +101,19 @@ def unserved(model, framework: str) -> set[str]:
     return found
 
 
+def from_scratch(model):
+    """A copy of a model's config, or of what lies in it, for one process and without the network.
+
+    Pretrained weights are left out, and norms over several processes are plain ones.
+    """
+    if isinstance(model, dict):
+        kept = {k: from_scratch(v) for k, v in model.items() if not _is_pretrained(k, v)}
+        return (
+            ConfigDict(kept, type='BN') if kept.get('type') in _SYNCHRONIZED else ConfigDict(kept)
+        )
+    return type(model)(map(from_scratch, model)) if isinstance(model, (list, tuple)) else model
+
+
 def named(kind: object, framework: str) -> tuple[str, str]:
     """The scope and the name that a config's ``type`` means."""
     if inspect.isclass(kind):  # as configs that are Python modules have it
@@ -108,8 +127,21 @@ def _children(model) -> list:
     return [value for value in values if isinstance(value, (dict, list, tuple))]
 
 
+def _is_flat(model: dict) -> bool:
+    """Whether it is a plain transformer without a neck: all levels of its head have one size."""
+    parts = (model.get(name) for name in ('backbone', 'decode_head'))
+    types = [part.get('type') for part in parts if isinstance(part, dict)]
+    return types == ['VisionTransformer', 'UPerHead'] and not model.get('neck')
+
+
 def _upsamples(node: dict, name: str) -> bool:
     """Whether it upsamples as it is configured."""
     if name == 'DepthwiseSeparableASPPHead':
         return node.get('c1_in_channels', 0) > 0
     return 'upsample_cfg' not in node or node['upsample_cfg'].get('type', '') is not None
+
+
+def _is_pretrained(key: str, value: object) -> bool:
+    if key == 'init_cfg':
+        return isinstance(value, dict) and value.get('type') == 'Pretrained'
+    return key == 'pretrained' and isinstance(value, str)

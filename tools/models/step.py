@@ -1,6 +1,5 @@
 """One training step of a whole stock model with parts of ours in it."""
 
-import copy
 from collections.abc import Iterator
 
 import torch
@@ -11,6 +10,7 @@ from torch import nn
 import mmdyup
 
 from .count import Stock
+from .rewrite import from_scratch
 
 # in the names of configs, from the smallest on
 _SMALL = ('nano', 'tiny', '-t_', '-t-', 'r18', 'm-v3', 'b0', '-s_', '-s-', 'r50', 'hr18', 'w18')
@@ -39,7 +39,7 @@ def step(framework: str, model: dict, size: int = 128) -> str:
     """What a step on two random pictures of this size comes to, in a word or a reason."""
     try:
         with DefaultScope.overwrite_default_scope(framework):
-            built = MODELS.build(_from_scratch(copy.deepcopy(model)))
+            built = MODELS.build(from_scratch(model))
             built.train()
             losses = built.loss(**_samples(framework, built, size))
             loss, _ = built.parse_losses(losses)
@@ -56,20 +56,6 @@ def step(framework: str, model: dict, size: int = 128) -> str:
 
 def _size(name: str) -> int:
     return next((i for i, part in enumerate(_SMALL) if part in name), len(_SMALL))
-
-
-def _from_scratch(model):
-    """The config without pretrained weights, and with norms of one process."""
-    if isinstance(model, dict):
-        for name in ('pretrained', 'init_cfg'):
-            if isinstance(model.get(name), (str, dict)):
-                model[name] = None
-        if model.get('type') == 'SyncBN':
-            model['type'] = 'BN'
-    for child in model.values() if isinstance(model, dict) else model:
-        if isinstance(child, (dict, list, tuple)):
-            _from_scratch(child)
-    return model
 
 
 def _samples(framework: str, model: nn.Module, size: int) -> dict:

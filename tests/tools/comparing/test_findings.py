@@ -36,7 +36,8 @@ def test_a_sentence_each(plan, records):
     assert bilinear.startswith('bilinear is 1.04 box AP above nearest, between +0.87 and +1.21: ')
     assert bilinear.endswith('better, in 5 of 5 seeds (p is below 0.001 among 2 comparisons).')
     assert near.startswith('dysample is 0.50 box AP above nearest, between −')
-    assert 'not told apart by 5 seeds; 0.30 box AP would take about ' in near
+    assert 'not told apart by 5 seeds, which show differences from ' in near
+    assert ' on; 0.30 box AP would take about ' in near
     assert near.endswith('more of this machine.')
     assert against_bilinear.startswith('dysample is 0.54 box AP below bilinear')
     # 0.1, -0.1, 0.2, -0.1 and 0

@@ -7,7 +7,7 @@ from mmengine.config import Config
 
 from comparing.metrics import find_metric
 from comparing.plan import SEEDS_AGAIN, data_digest, digest, make_plan, validate_often
-from comparing.variants import AGAIN, Variant
+from comparing.variants import Variant
 
 LOADER = dict(dataset=dict(ann_file='a.json', data_prefix=dict(img='images')))
 
@@ -32,11 +32,11 @@ def test_seeds_outside_and_variants_inside(cfg, tmp_path):
     runs = planned(cfg, tmp_path).runs
     assert [(run.seed, run.variant) for run in runs[:4]] == [
         (0, 'nearest'),
-        (0, AGAIN),
+        (0, 'nearest again'),
         (0, 'dysample'),
         (1, 'nearest'),
     ]
-    again = [run for run in runs if run.variant == AGAIN]
+    again = [run for run in runs if run.variant == 'nearest again']
     assert len(again) == SEEDS_AGAIN and all(run.disturbed for run in again)
     assert again[0].config == runs[0].config
     assert Config.fromfile(runs[0].config).train_cfg.max_iters == 200

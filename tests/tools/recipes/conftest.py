@@ -78,3 +78,8 @@ def folder(tmp_path):
     make_split(root, 'train', 6)
     make_split(root, 'val', 3)
     return root
+
+
+@pytest.fixture(autouse=True)
+def nothing_beside_the_code(elsewhere):
+    """What is told of data is kept where a run works, which is here unless it has a work dir."""
