@@ -193,12 +193,13 @@ class Exchange(TorchFunctionMode):
 
     def _upsample(self, k: int, x: Tensor, size=None, scale_factor=None, *_, **__) -> Tensor | None:
         upsampler = self.upsamplers[k]
-        size = tuple(size or (int(scale_factor * n) for n in x.shape[-2:]))
+        # an upsampler's ratio is an integer, and a size may be a symbol of an exported graph
+        size = tuple(size or (round(scale_factor) * n for n in x.shape[-2:]))
         fine = self._finer(k, size)
         if fine is None:
             if upsampler.guided:
                 raise no_guide(self.where, type(upsampler))
-            fine = x.new_empty((1, 1, *size))
+            fine = x.new_empty((len(x), 1, *size))
         try:
             upsampler.check_apart(x, fine)
         except ValueError as error:

@@ -15,6 +15,7 @@ from mmengine.registry import init_default_scope
 import mmdyup
 from mmdyup import Upsampler
 from mmdyup.pyramid import DynamicPart
+from mmdyup.testing import needs_export_for_any_size, needs_operators_in_graphs
 
 
 def levels(*channels, size=(16, 24), first=0):
@@ -664,3 +665,40 @@ def test_the_start_survives_a_parents_init(case):
 def test_a_config_that_does_not_fit(case, cfg, kind, match):
     with pytest.raises(kind, match=match):
         case.build(cfg)
+
+
+# one whose guide comes in, one whose guide is what a size was asked of
+COMPILED = [name for name in CASES if 'DyHRFPN' in name or 'DyJPU' in name]
+
+
+@pytest.mark.slow
+@needs_operators_in_graphs
+@pytest.mark.parametrize('upsampler', ['DySample', 'SAPA'])
+@pytest.mark.parametrize('name', COMPILED)
+def test_it_compiles(name, upsampler):
+    torch.compiler.reset()
+    case = CASES[name]
+    part = case.build(dict(type=upsampler)).eval()
+    inputs = case.inputs(case.size)
+    # a guide that is found by its size is found beside the graph
+    fullgraph = upsampler == 'DySample' or 'HRFPN' in name
+    compiled = torch.compile(part, fullgraph=fullgraph, backend='aot_eager')
+    with torch.no_grad():
+        for a, b in zip(maps(compiled(*inputs)), maps(part(*inputs)), strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.slow
+@needs_export_for_any_size
+@pytest.mark.parametrize('upsampler', ['DySample', 'SAPA'])
+@pytest.mark.parametrize('name', COMPILED)
+def test_it_exports_for_any_size(name, upsampler):
+    case = CASES[name]
+    part = case.build(dict(type=upsampler)).eval()
+    (levels,) = case.inputs((32, 48))
+    sizes = dict.fromkeys((2, 3), torch.export.Dim.AUTO)
+    program = torch.export.export(part, (levels,), dynamic_shapes=(((sizes,) * len(levels),),))
+    (levels,) = case.inputs((48, 32))
+    with torch.no_grad():
+        for a, b in zip(maps(program.module()(levels)), maps(part(levels)), strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)

@@ -41,21 +41,28 @@ def check_data(cfg, splits: tuple[str, ...], pictures: bool = True) -> Report:
     """
     _check_paths(cfg, splits)
     # one of several processes reads pictures, and tells
-    first = cfg.get('launcher', 'none') == 'none' or _rank() == 0
+    first = cfg.get('launcher', 'none') == 'none' or rank() == 0
     report = check_splits(cfg, splits, pictures and first)
     if report.errors:
         raise ValueError('\n'.join(map(str, report.errors)))
-    folder = Path(cfg.get('work_dir') or '.')
-    mend_files(cfg, splits, folder / 'data')
+    folder = Path(cfg.work_dir)
+    try:
+        mend_files(cfg, splits, folder / 'data')
+        if first and report.summary:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / 'data.txt').write_text(f'{report}\n', encoding='utf-8')
+    except OSError as error:
+        raise ValueError(
+            f'--work-dir: nothing can be written to {folder} ({error.strerror}); give another '
+            'folder.'
+        ) from error
     if first and report.summary:
         print(report, flush=True)
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / 'data.txt').write_text(f'{report}\n', encoding='utf-8')
     return report
 
 
-def _rank() -> int:
-    """Which of the processes this is, before they have met."""
+def rank() -> int:
+    """Which of the processes of a run this is, before they have met."""
     names = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK')
     return int(next((os.environ[name] for name in names if name in os.environ), 0))
 

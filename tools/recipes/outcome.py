@@ -10,6 +10,7 @@ import torch
 from matplotlib import colormaps, font_manager, rcParams
 from matplotlib.colors import Normalize
 from mmengine.dataset import pseudo_collate
+from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner, find_latest_checkpoint
 
@@ -201,12 +202,15 @@ class DrawableHook(Hook):
     priority = 'HIGH'
 
     def before_test(self, runner: Runner) -> None:
-        meta = runner.visualizer.dataset_meta
-        runner.visualizer.dataset_meta = with_drawable_names(meta, _kind(runner) != 'detections')
+        # of several processes one draws, and the others' visualizers know nothing
+        if is_main_process():
+            meta = runner.visualizer.dataset_meta
+            drawable = with_drawable_names(meta, _kind(runner) != 'detections')
+            runner.visualizer.dataset_meta = drawable
 
     def after_test_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=()) -> None:
         for sample in outputs:
-            drop_empty_segments(sample, len(runner.visualizer.dataset_meta['classes']))
+            drop_empty_segments(sample, len(runner.test_dataloader.dataset.metainfo['classes']))
 
 
 def _arrange(cells: list[np.ndarray]) -> np.ndarray:

@@ -1,7 +1,6 @@
 """What a training starts from: nothing, weights, or where another one stopped."""
 
 import fcntl
-import os
 from pathlib import Path
 from typing import IO
 from zipfile import is_zipfile
@@ -9,6 +8,7 @@ from zipfile import is_zipfile
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
+from .checks import rank
 from .fits import check_fits, compare, read_checkpoint
 
 
@@ -132,7 +132,7 @@ def claim(work_dir: str) -> IO | None:
     Raises:
         ValueError: Another one is writing there, or the folder cannot be made.
     """
-    if int(os.environ.get('RANK', os.environ.get('SLURM_PROCID', 0))) > 0:
+    if rank() > 0:
         return None
     try:
         Path(work_dir).mkdir(parents=True, exist_ok=True)

@@ -85,7 +85,13 @@ def test_missing_data_names_the_file_and_the_remedy(folder):
         times=2,
         dataset=dict(data_root=str(folder), ann_file='train.json', data_prefix=dict(img='images/')),
     )
-    cfg = Config(dict(train_dataloader=dict(dataset=dataset), val_dataloader=None))
+    cfg = Config(
+        dict(
+            work_dir=str(folder / 'work'),
+            train_dataloader=dict(dataset=dataset),
+            val_dataloader=None,
+        )
+    )
     check_data(cfg, ('train', 'val', 'test'))
     cfg.train_dataloader.dataset.dataset.data_prefix.img = 'photos/'
     with pytest.raises(FileNotFoundError, match='photos is missing.*--shapes.*--data'):

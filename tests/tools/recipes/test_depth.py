@@ -131,6 +131,7 @@ def test_depths_are_those_of_the_files(root):
     torch.testing.assert_close(depth, torch.from_numpy(depths.astype(np.float32) / 1000))
     for evaluator in (cfg.val_evaluator, cfg.test_evaluator):
         assert set(evaluator) <= {'type', '_scope_'} and evaluator.type == 'DepthMetric'
+    cfg.work_dir = str(root / 'work')
     check_data(cfg, ('train', 'val', 'test'))
 
 

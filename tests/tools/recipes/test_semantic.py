@@ -212,7 +212,7 @@ SEGFORMER = 'segformer/segformer_mit-b1_8xb2-160k_ade20k-512x512.py'
         ('unet/unet-s5-d16_fcn_4xb4-40k_chase-db1-128x128.py', 2),
     ],
 )
-def test_every_head_counts_the_folders_classes(shapes, name, counts):
+def test_every_head_counts_the_folders_classes(shapes, tmp_path, name, counts):
     cfg = get_config(f'mmseg::{name}')
     use_semantic_folder(cfg, shapes)
     found = [node['num_classes'] for node in walk(cfg.model) if 'num_classes' in node]
@@ -226,6 +226,7 @@ def test_every_head_counts_the_folders_classes(shapes, name, counts):
             assert dataset.metainfo.classes == names
             assert len(set(dataset.metainfo.palette)) == len(names)
             assert dataset.data_prefix.seg_map_path == f'semantic/{source}'
+    cfg.work_dir = str(tmp_path)
     check_data(cfg, ('train', 'val', 'test'))
 
 

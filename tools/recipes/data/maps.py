@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .filters import size_range
+from .filters import size_range, times
 from .objects import judge_files
 from .report import Report, listed, plural
 from .survey import (
@@ -108,35 +108,39 @@ def _judge_files(report: Report, use: MapUse, looks: list, seen: list) -> list[l
     """Adds what is wrong with maps as files; returns what was seen of the others."""
     problems, sound = {}, []
     for (picture, path), look, found in zip(use.pairs, looks, seen, strict=True):
-        what = ''
-        if not found:
-            what = 'is missing'
-        elif found[3] == 'unreadable':
-            what = 'is not a PNG that can be read: export it again'
-        elif found[3]:
-            what = (
-                f'is a colour picture: a {use.kind.name} has one channel, whose values are '
-                f'{use.kind.values}'
-            )
-        elif look and look[0] and tuple(found[:2]) != shown_size(look):
-            width, height = shown_size(look)
-            what = (
-                f'has {found[0]}x{found[1]} pixels, but its picture {picture} has '
-                f'{width}x{height}: make them equal'
-            )
-        elif use.kind is DEPTHS and found[2] == 8:
-            what = (
-                f'has 8 bits: a depth map is a PNG of 16 bits, whose values are {use.kind.values}'
-            )
+        problem, what = _problem(use.kind, picture, look, found)
+        if problem:
+            problems.setdefault(problem, []).append((path, what))
         else:
             sound.append(found)
-        if what:
-            problems.setdefault(what.split(':')[0].split()[0:2][-1], []).append((path, what))
     for there in problems.values():
         path, what = there[0]
         more = f' ({len(there)} such maps of {len(seen)})' if len(there) > 1 else ''
-        report.error(path, f'it {what}{more}.', len(there))
+        report.error(path, f'{what}{more}.', len(there))
     return sound
+
+
+def _problem(kind: Kind, picture: str, look: list, found: list) -> tuple[str, str]:
+    """The kind of what is wrong with a map as a file, and what it is; ('', '') of a sound one."""
+    if not found:
+        return 'missing', 'it is missing: put the map of its picture there'
+    if found[3] == 'unreadable':
+        return 'unreadable', 'it is not a PNG that can be read: export it again'
+    if found[3]:
+        return 'colours', (
+            f'it is a colour picture: a {kind.name} has one channel, whose values are {kind.values}'
+        )
+    size = shown_size(look) if look and look[0] else tuple(found[:2])
+    if tuple(found[:2]) != size:
+        return 'size', (
+            f'it has {times(found)} pixels, but its picture {picture} has {times(size)}: make them '
+            'equal'
+        )
+    if kind is DEPTHS and found[2] == 8:
+        return 'bits', (
+            f'it has 8 bits: a depth map is a PNG of 16 bits, whose values are {kind.values}'
+        )
+    return '', ''
 
 
 def _judge_labels(report: Report, use: MapUse, seen: list, values: Counter) -> np.ndarray:

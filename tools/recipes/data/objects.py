@@ -14,6 +14,7 @@ from .survey import shown_size
 from .use import Use
 
 EDGE = 1.5  # pixels that a box may end beyond its picture, for rounding
+FEW = 0.01  # of objects, which a published data set may have
 MANY = 0.1  # from this share on, what is odd is told as a warning
 
 
@@ -41,7 +42,7 @@ def judge(report: Report, found: Annotated, use: Use, looks: list[list] | None) 
         _nothing_at_all(report, found, use)
         return np.zeros(len(use.classes or found.classes), int)
     if use.masks:
-        _judge_masks(report, found)
+        _judge_masks(report, found, use)
     hint = _judge_boxes(report, found, use)
     left = count_left(found, use, labels)
     judge_left(report, found, use, left, hint)
@@ -92,18 +93,18 @@ def _other_classes(report, found: Annotated, use: Use, classes: tuple, listed_th
     """mmdet numbers a file's classes in the order of the file."""
     missing = [name for name in classes if name not in found.classes]
     if not listed_there:
-        what = f'it has none of the classes of the config ({listed(classes)})'
+        what = f'it has none of the classes that the model learns ({listed(classes)})'
     elif missing:
         what = f'its "categories" lack {listed(map(repr, missing))}'
     else:
         what = (
-            f'it lists its categories otherwise ({listed(listed_there)}) than the config '
-            f'({listed(classes)})'
+            f'it lists its categories otherwise ({listed(listed_there)}) than the model learns '
+            f'them ({listed(classes)})'
         )
     report.error(
         found.path,
-        f'{what}, and labels are numbered by that list: give all files the same "categories" in '
-        'the same order, or the config these classes in its metainfo.',
+        f'{what}, and labels are places in that list: give all files the same "categories" in the '
+        'same order, or the config these classes in its metainfo.',
     )
 
 
@@ -216,13 +217,15 @@ def _deep(deep: list[str], count: int) -> str:
     )
 
 
-def _judge_masks(report: Report, found: Annotated) -> None:
-    problems = found.mask_problems
-    objects = found.objects
+def _judge_masks(report: Report, found: Annotated, use: Use) -> None:
+    problems, objects = found.mask_problems, found.objects
     if problems:
         row, what = problems[0]
         more = f' ({len(problems)} of {len(objects)} objects)' if len(problems) > 1 else ''
-        report.error(
+        # mmdet learns around a polygon that is none, while scoring would fail
+        few = use.trains and len(problems) < FEW * len(objects)
+        tell = report.warn if few and all('numbers' in why for _, why in problems) else report.error
+        tell(
             found.path,
             f'annotation number {row}: its "segmentation" {what}{more}; a mask is a list of '
             'polygons, [[x1, y1, x2, y2, x3, y3, ...], ...], or run lengths.',

@@ -209,6 +209,19 @@ def test_masks_that_are_wrong(tell, split, mask, words):
     assert len(errors) == 1 and words in errors[0]
 
 
+def test_one_polygon_in_a_thousand(tell):
+    """Published sets have such; mmdet ignores the object in training, but scoring fails."""
+
+    def change(data):
+        first = data['annotations'][0]
+        data['annotations'] = [dict(first, id=i + 1) for i in range(1000)]
+        data['annotations'][7] = dict(first, id=8, segmentation=[[3, 3, 27, 27]])
+
+    errors, warnings, _ = tell(change, masks=True)
+    assert not errors and 'annotation number 7: its "segmentation"' in warnings[0]
+    assert 'polygon of 4 numbers' in tell(change, 'val', masks=True)[0][0]
+
+
 def test_a_missing_mask(tell):
     errors, _, _ = tell(lambda d: d['annotations'][1].pop('segmentation'), 'val', masks=True)
     assert 'annotation number 1: its "segmentation" is missing' in errors[0]
