@@ -1,6 +1,7 @@
 """What the scripts here share. Imported before all else, it sets the process up, finds this clone's
 mmdyup, and imports it, which mends the stack."""
 
+import errno
 import os
 import shlex
 import sys
@@ -28,6 +29,20 @@ def one_sentence() -> Iterator[None]:
         yield
     except (ValueError, TypeError, FileNotFoundError) as error:
         sys.exit(str(error))
+
+
+@contextmanager
+def room_on_disk() -> Iterator[None]:
+    """Ends the process with a sentence where a disk is full, instead of a trace."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        sys.exit(
+            'The disk is full: make room on it, and go on with --resume, which takes the last '
+            'checkpoint that is whole.'
+        )
 
 
 def command_line(script: str, argv: list[str] | None) -> str:

@@ -1,6 +1,6 @@
 """Test a checkpoint: python tools/test.py CONFIG CHECKPOINT (--help lists the flags)."""
 
-from preamble import one_sentence  # isort: skip  (before all else)
+from preamble import one_sentence, room_on_disk  # isort: skip  (before all else)
 
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from recipes.cli import load_config, make_parser
 from recipes.config import evaluators
 from recipes.fits import check_fits, read_checkpoint
 from recipes.outcome import DrawableHook, predict_alone, save_pictures
+from recipes.processes import joined
 
 
 def parse_args(argv):
@@ -43,16 +44,18 @@ def main(argv=None):
     args = parse_args(argv)
     with one_sentence():
         cfg, checkpoint = prepare(args)
-    runner = Runner.from_cfg(cfg)
-    runner.register_hook(DrawableHook())
-    with one_sentence():
-        check_fits(runner.model, runner.cfg, args.checkpoint, checkpoint)
-    del checkpoint
-    runner.test()
-    alone = any(metric.get('format_only') for metric in evaluators(cfg.test_evaluator))
-    if alone and is_main_process():
-        for path in sorted(Path(cfg.work_dir).glob('predictions*.json')):
-            print(f'Predictions: {path}', flush=True)
+    with room_on_disk(), joined(cfg):
+        runner = Runner.from_cfg(cfg)
+        if args.show_dir:
+            runner.register_hook(DrawableHook())
+        with one_sentence():
+            check_fits(runner.model, runner.cfg, args.checkpoint, checkpoint)
+        del checkpoint
+        runner.test()
+        alone = any(metric.get('format_only') for metric in evaluators(cfg.test_evaluator))
+        if alone and is_main_process():
+            for path in sorted(Path(cfg.work_dir).glob('predictions*.json')):
+                print(f'Predictions: {path}', flush=True)
 
 
 if __name__ == '__main__':

@@ -1,6 +1,6 @@
 """Train a model: python tools/train.py CONFIG (--help lists the flags)."""
 
-from preamble import one_sentence  # isort: skip  (before all else)
+from preamble import one_sentence, room_on_disk  # isort: skip  (before all else)
 
 from mmengine.dist import is_main_process
 from mmengine.runner import Runner
@@ -8,6 +8,7 @@ from mmengine.runner import Runner
 from recipes.checks import check_data, check_weights
 from recipes.cli import add_training_flags, load_training_config, make_parser
 from recipes.outcome import conclude
+from recipes.processes import joined
 from recipes.start import check_start, choose_start, claim, resume_exactly
 
 
@@ -38,14 +39,15 @@ def main(argv=None):
     with one_sentence():
         cfg, checkpoint = prepare(args)
         lock = claim(cfg.work_dir)
-    runner = Runner.from_cfg(cfg)
-    with one_sentence():
-        check_start(runner, checkpoint)
-    del checkpoint
-    runner.train()
-    if is_main_process():
-        conclude(runner, args.show_dir or runner.work_dir)
-        lock.close()
+    with room_on_disk(), joined(cfg):
+        runner = Runner.from_cfg(cfg)
+        with one_sentence():
+            check_start(runner, checkpoint)
+        del checkpoint
+        runner.train()
+        if is_main_process():
+            conclude(runner, args.show_dir or runner.work_dir)
+            lock.close()
 
 
 if __name__ == '__main__':

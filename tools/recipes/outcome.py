@@ -10,6 +10,7 @@ import torch
 from matplotlib import colormaps, font_manager, rcParams
 from matplotlib.colors import Normalize
 from mmengine.dataset import pseudo_collate
+from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner, find_latest_checkpoint
 
@@ -59,7 +60,8 @@ def _kind(runner: Runner) -> str:
     """What the model makes of a picture."""
     if runner.cfg.get('default_scope') != 'mmseg':
         return 'detections'
-    return 'depth' if map_datasets(runner.cfg.val_dataloader, DEPTHS.key) else 'segmentation'
+    loader = runner.cfg.get('val_dataloader') or runner.cfg.get('test_dataloader')
+    return 'depth' if map_datasets(loader, DEPTHS.key) else 'segmentation'
 
 
 def _score(runner: Runner) -> str:
@@ -201,12 +203,16 @@ class DrawableHook(Hook):
     priority = 'HIGH'
 
     def before_test(self, runner: Runner) -> None:
-        meta = runner.visualizer.dataset_meta
-        runner.visualizer.dataset_meta = with_drawable_names(meta, _kind(runner) != 'detections')
+        # of several processes one draws, and the others' visualizers know nothing
+        if is_main_process():
+            meta = runner.visualizer.dataset_meta or {}
+            drawable = with_drawable_names(meta, _kind(runner) != 'detections')
+            runner.visualizer.dataset_meta = drawable
 
     def after_test_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=()) -> None:
+        classes = runner.test_dataloader.dataset.metainfo.get('classes') or ()
         for sample in outputs:
-            drop_empty_segments(sample, len(runner.visualizer.dataset_meta['classes']))
+            drop_empty_segments(sample, len(classes))
 
 
 def _arrange(cells: list[np.ndarray]) -> np.ndarray:

@@ -1,10 +1,13 @@
 import os
+import subprocess
 
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.runner import save_checkpoint
 from torch import nn
 
+from preamble import room_on_disk
 from recipes.start import check_start, choose_start, claim, last_whole_checkpoint, resume_exactly
 
 CHECKPOINT = dict(
@@ -111,3 +114,27 @@ def test_two_trainings_in_one_folder(tmp_path):
     (tmp_path / 'file').touch()
     with pytest.raises(ValueError, match='give another folder'):
         claim(str(tmp_path / 'file/out'))
+
+
+@pytest.mark.slow
+def test_a_full_disk_leaves_the_checkpoint_before(tmp_path, capsys):
+    mounted = subprocess.run(
+        ['mount', '-t', 'tmpfs', '-o', 'size=3m', 'tmpfs', str(tmp_path)], capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip(f'mounting is not permitted here: {mounted.stderr.decode().strip()}')
+    try:
+        save_checkpoint(CHECKPOINT, str(tmp_path / 'iter_1.pth'))
+        larger = dict(CHECKPOINT, state_dict=dict(weight=torch.zeros(1_000_000)))
+        with pytest.raises(SystemExit, match='disk is full.*--resume') as stop, room_on_disk():
+            save_checkpoint(larger, str(tmp_path / 'iter_2.pth'))
+        assert '\n' not in stop.value.code
+        assert last_whole_checkpoint(str(tmp_path))[0] == str(tmp_path / 'iter_1.pth')
+        assert 'iter_2.pth is cut off' in capsys.readouterr().out
+    finally:
+        subprocess.run(['umount', str(tmp_path)], check=True)
+
+
+def test_other_errors_of_files_are_not_hidden():
+    with pytest.raises(PermissionError), room_on_disk():
+        raise PermissionError(13, 'Permission denied')
