@@ -83,7 +83,10 @@ UPSAMPLERS = {
         *('indexnet', 'a2u'),
     ],
     'upernet_r101': ['sapa_d'],
-    'maskformer_swin_b': ['nearest', 'carafe', 'sapa', *DYSAMPLES],
+    'maskformer_swin_b': [
+        *('nearest', 'carafe', 'indexnet', 'a2u', 'sapa', 'sapa_i', 'sapa_g'),
+        *DYSAMPLES,
+    ],
     'maskformer_swin_l': ['nearest', *DYSAMPLES],
     'depthformer_swin_t': ['bilinear', 'carafe', 'dlu', *DYSAMPLES],
 }

@@ -11,7 +11,7 @@ from recipes.cli import load_config, make_parser
 from recipes.data.check import check_splits
 from recipes.data.coco import read_coco
 from recipes.data.records import NO_MASK
-from recipes.data.report import Report, Unusable
+from recipes.data.report import Report, Unusable, plural
 
 SPLITS = ('train', 'val', 'test')
 # what a folder may hold, and a config that trains on it
@@ -98,7 +98,8 @@ def main(argv=None):
         print(report)
         for found in report.errors:
             print(f'  error: {found}')
-        print(f'{len(report.errors)} errors, {len(report.warnings)} warnings')
+        errors, warnings = len(report.errors), len(report.warnings)
+        print(f'{plural(errors, "error")}, {plural(warnings, "warning")}')
     sys.exit(1 if report.errors else 0)
 
 

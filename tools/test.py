@@ -46,7 +46,8 @@ def main(argv=None):
         cfg, checkpoint = prepare(args)
     with room_on_disk(), joined(cfg):
         runner = Runner.from_cfg(cfg)
-        runner.register_hook(DrawableHook())
+        if args.show_dir:
+            runner.register_hook(DrawableHook())
         with one_sentence():
             check_fits(runner.model, runner.cfg, args.checkpoint, checkpoint)
         del checkpoint

@@ -18,6 +18,7 @@ what is worked on at a time. :mod:`mmdyup.ops.reassembly.contractions` defines `
 """
 
 from .attention import attend
+from .backends import exported_for
 from .expand_and_reassemble import expand_and_reassemble
 from .reassembly import carafe, neighborhood_scores
 from .sampling import expand_kernels, point_sample
@@ -27,6 +28,7 @@ __all__ = [
     'carafe',
     'expand_and_reassemble',
     'expand_kernels',
+    'exported_for',
     'neighborhood_scores',
     'point_sample',
 ]

@@ -11,7 +11,8 @@ import importlib.util
 import os
 import subprocess
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import ModuleType
 
 import torch
@@ -52,6 +53,11 @@ except (ImportError, OSError):  # not built, or for another machine
     HAS_CPP = False
 
 Results = Tensor | tuple[Tensor, ...]
+
+#: Where exported graphs run that take forms of their own; TensorRT takes the ordinary one.
+RUNTIMES = ('onnxruntime', 'openvino', 'tensorrt')
+# the runtime that is being exported for
+_RUNTIME: list[str] = []
 
 _WARNED: set[str] = set()
 # What Triton could not compile here.
@@ -178,6 +184,49 @@ def is_exported() -> bool:
     if torch.jit.is_tracing() or is_exporting():
         return True
     return _is_compiling() and not _is_dynamo_compiling()
+
+
+@contextmanager
+def exported_for(runtime: str) -> Iterator[None]:
+    """Has graphs that are exported within it take the form that is fastest in ``runtime``.
+
+    The numbers are the same to rounding. Without it graphs hold GridSample, which ONNX Runtime
+    computes slowly, and reassembly as sums over shifts or as small products::
+
+        with exported_for('onnxruntime'):
+            torch.onnx.export(model, pictures, 'model.onnx')
+
+    =========== ========================= ==========================
+    runtime     bilinear samples          reassembly
+    =========== ========================= ==========================
+    onnxruntime gathered rows, weighed    products of tiles of cells
+    openvino    GridSample                products of tiles of cells
+    tensorrt    GridSample                as without it
+    =========== ========================= ==========================
+
+    Args:
+        runtime: 'onnxruntime', 'openvino' or 'tensorrt'.
+
+    Raises:
+        ValueError: There is no such runtime.
+    """
+    if runtime not in RUNTIMES:
+        raise ValueError(f'runtime must be one of {", ".join(RUNTIMES)}, but it is {runtime!r}.')
+    _RUNTIME.append(runtime)
+    try:
+        yield
+    finally:
+        _RUNTIME.pop()
+
+
+def exports_rows() -> bool:
+    """Whether bilinear samples are exported as rows that are gathered and weighed."""
+    return _RUNTIME[-1:] == ['onnxruntime']
+
+
+def exports_tiles() -> bool:
+    """Whether reassembly is exported as products of tiles of cells."""
+    return _RUNTIME[-1:] in (['onnxruntime'], ['openvino'])
 
 
 # PyTorch 2.1 to 2.3 have these, or nothing, in other places

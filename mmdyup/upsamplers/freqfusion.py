@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 from ..ops import carafe, neighborhood_scores, point_sample
 from ..ops.checks import check_divides, check_odd, check_positive_int
-from ..ops.tensors import compute_dtype, pixel_shuffle
+from ..ops.tensors import compute_dtype, pixel_shuffle, softmax_kernels
 from .base import check_guide
 from .init import constant_init, normal_init, xavier_init
 from .points import Sampling, cells_as_points
@@ -15,8 +15,8 @@ from .registry import register
 # of a 5×5 window, numbered row by row, the 3×3 pixels at dilation 2 without the centre
 _WINDOW = 5
 _NEIGHBOURS = (0, 2, 4, 10, 14, 20, 22, 24)
-# the least square of a length, as in PyTorch's cosine similarity
-_EPS = 1e-16
+# the least length, as in PyTorch's cosine similarity
+_EPS = 1e-8
 
 
 @register
@@ -197,20 +197,20 @@ class FreqFusion(Sampling, GuidedReassembly):
         return cells_as_points(scopes, 1, self.dysampler.groups)
 
     def _highpass(self, lowpass: Tensor, high: Tensor, of_coarse: Tensor) -> Tensor:
-        return (high + self._upsampled(of_coarse, lowpass)).softmax(1)
+        return softmax_kernels(high + self._upsampled(of_coarse, lowpass), 1)
 
     def _filter(self, x: Tensor, guide: Tensor) -> tuple[Tensor, ...]:
         """Low-pass kernels, high-pass logits (fine, coarse), compressed features (coarse, fine)."""
         fine = self.hr_channel_compressor(guide)
         coarse = self.lr_channel_compressor(x)
         high = _windowed(self.content_encoder2(fine), self.hamming_highpass)
-        fine = self._sharpened(fine, high.softmax(1))
+        fine = self._sharpened(fine, softmax_kernels(high, 1))
         low = _windowed(self.content_encoder(fine), self.hamming_lowpass)
         low_of_coarse, high_of_coarse = _together(
             coarse, self.content_encoder, self.content_encoder2
         )
-        low = low + self._upsampled(low_of_coarse, low.softmax(1))
-        return low.softmax(1), high, high_of_coarse, coarse, fine
+        low = low + self._upsampled(low_of_coarse, softmax_kernels(low, 1))
+        return softmax_kernels(low, 1), high, high_of_coarse, coarse, fine
 
     def _upsampled(self, x: Tensor, kernels: Tensor) -> Tensor:
         return carafe(x, kernels, 1, self.scale_factor, self.backend)
@@ -328,8 +328,6 @@ def _windowed(logits: Tensor, window: Tensor) -> Tensor:
 
 def _similarities(z: Tensor, backend: str) -> Tensor:
     """Cosines: products of neighbours of length 1; outside they are 0."""
-    z_ = z.to(compute_dtype(z))
-    lengths = z_.square().sum(1, keepdim=True).clamp(min=_EPS).sqrt()
-    units = z_ / lengths
+    units = F.normalize(z.to(compute_dtype(z)), eps=_EPS)
     cosines = neighborhood_scores(units, units, _WINDOW, 1, backend)
     return cosines[:, _NEIGHBOURS].to(z.dtype)

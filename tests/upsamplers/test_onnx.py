@@ -7,10 +7,12 @@ import pytest
 import torch
 
 from mmdyup import build_upsampler
+from mmdyup.ops import exported_for
 from mmdyup.testing import needs_export_for_any_size
 
 pytest.importorskip('onnxscript')
-runtime = pytest.importorskip('onnxruntime')
+onnx = pytest.importorskip('onnx')
+onnxruntime = pytest.importorskip('onnxruntime')
 
 pytestmark = [pytest.mark.filterwarnings('ignore'), pytest.mark.slow]
 
@@ -52,7 +54,7 @@ def check(module, inputs, others, dynamo, path):
         shapes = dict(dynamic_axes={name: {2: f'{name}_h', 3: f'{name}_w'} for name in names})
     how = dict(dynamo=dynamo, opset_version=20) if CHOICE else dict(opset_version=17)
     torch.onnx.export(module, inputs, str(path), input_names=names, **how, **shapes)
-    session = runtime.InferenceSession(str(path))
+    session = onnxruntime.InferenceSession(str(path))
     for maps in (inputs, *others):
         feed = {name: x.numpy() for name, x in zip(names, maps, strict=True)}
         torch.testing.assert_close(
@@ -65,6 +67,31 @@ def check(module, inputs, others, dynamo, path):
 
 @pytest.mark.parametrize('cfg, dynamo', BOTH, ids=str)
 def test_any_size(cfg, dynamo, tmp_path):
+    check_upsampler(cfg, dynamo, tmp_path)
+
+
+# what samples, what reassembles, groups of both, and both at once
+FORMS = [
+    dict(type='DySample', style='pl', groups=8),
+    dict(type='DLU', up_group=2),
+    dict(type='SAPA'),
+    dict(type='FreqFusion'),
+]
+OF_RUNTIMES = [
+    *((runtime, cfg, False) for runtime in ('onnxruntime', 'openvino') for cfg in FORMS),
+    NEWER('onnxruntime', dict(type='DLU'), True),
+]
+
+
+@pytest.mark.parametrize('runtime, cfg, dynamo', OF_RUNTIMES, ids=str)
+def test_forms_of_any_size(runtime, cfg, dynamo, tmp_path):
+    with exported_for(runtime):
+        path = check_upsampler(cfg, dynamo, tmp_path)
+    kinds = {node.op_type for node in onnx.load(str(path)).graph.node}
+    assert 'GridSample' not in kinds or runtime == 'openvino'
+
+
+def check_upsampler(cfg, dynamo, tmp_path):
     upsample = build_upsampler(cfg, 32, 2).eval()
     for parameter in upsample.parameters():
         torch.nn.init.normal_(parameter, std=0.1)
@@ -73,7 +100,9 @@ def test_any_size(cfg, dynamo, tmp_path):
         maps = torch.randn(1, 32, h, w), torch.randn(1, 32, 2 * h, 2 * w)
         return maps[: 1 + upsample.guided]
 
-    check(upsample, inputs(8, 10), [inputs(5, 7)], dynamo, tmp_path / 'upsample.onnx')
+    path = tmp_path / 'upsample.onnx'
+    check(upsample, inputs(8, 10), [inputs(5, 7)], dynamo, path)
+    return path
 
 
 LEVELS = ['nearest', 'FADE', 'SAPA']

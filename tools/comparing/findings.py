@@ -246,7 +246,7 @@ def _verdict(
 def _others(rows: dict[str, Row], plan: Plan) -> dict[str, tuple[tuple[str, str, Paired], ...]]:
     known = [
         metric
-        for metric in map(find_metric, next(iter(_scores(rows)), {}))
+        for metric in map(find_metric, max(_scores(rows), key=len, default={}))
         if metric.name != metric.key and metric.key != plan.metric.key
     ]
     found = {}

@@ -24,7 +24,12 @@ class Metric:
     effect: float = 0.3
 
     def points(self, scores: dict[str, float]) -> float:
-        """This score of a run in points; ValueError where it has none."""
+        """This score of a run in points; ValueError where it has none.
+
+        Where a detector finds nothing at all, mmdet gives no scores: they are 0.
+        """
+        if not scores and self.key.startswith('coco'):
+            return 0.0
         if self.key not in scores:
             raise ValueError(
                 f'There is no score {self.key}: name one of {", ".join(scores)} with --metric.'

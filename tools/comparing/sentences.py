@@ -45,7 +45,11 @@ def reading(findings: Findings) -> list[str]:
             f'differ by {number(typical)} (root mean square), and nothing below that means '
             'anything in one pair.'
         )
-    removed = [difference.paired.removed for difference in findings.differences]
+    removed = [
+        difference.paired.removed
+        for difference in findings.differences
+        if difference.paired.count >= FEWEST
+    ]
     if removed:
         share = statistics.median(removed)
         told.append(

@@ -9,14 +9,11 @@ import mmcv
 import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.dataset import Compose, pseudo_collate
-from mmengine.runner import load_checkpoint
+from mmengine.dataset import pseudo_collate
 from torch import Tensor, nn
 
 from mmdyup import Upsampler
-from recipes.config import walk
-from recipes.fits import check_fits, read_checkpoint
-from recipes.model import build_model
+from recipes.model import build_model, make_ready, prepare_picture
 
 # what shows something, beside weights that were learned
 METHODS = ('points', 'kernels', 'gates')
@@ -117,14 +114,7 @@ def prepare_model(cfg: Config, checkpoint: str | None) -> nn.Module:
             f'No upsampler of {cfg.filename} has anything to draw; take a config whose '
             'upsample_cfg is not an interpolation, such as configs/faster_rcnn_dysample.py.'
         )
-    model.init_weights()
-    if checkpoint is not None:
-        check_fits(model, cfg, checkpoint, read_checkpoint(checkpoint))
-        load_checkpoint(model, checkpoint, map_location='cpu', logger='silent')
-    if 'mode' in (model.test_cfg or {}):
-        # mmseg's other modes cut a picture into pieces
-        model.test_cfg.mode = 'whole'
-    return model.to('cuda' if torch.cuda.is_available() else 'cpu').eval()
+    return make_ready(model, cfg, checkpoint)
 
 
 def upsamplers_of(model: nn.Module) -> dict[str, Upsampler]:
@@ -143,7 +133,7 @@ def look_at(model: nn.Module, cfg: Config, path: str) -> tuple[Picture, list[Cal
     Raises:
         ValueError: The config has no pipeline for pictures.
     """
-    sample = _prepared(cfg, path)
+    sample = prepare_picture(cfg, path)
     sizes = []
     handle = model.data_preprocessor.register_forward_hook(
         lambda module, args, out: sizes.append(out['inputs'].shape[-2:])
@@ -160,21 +150,6 @@ def look_at(model: nn.Module, cfg: Config, path: str) -> tuple[Picture, list[Cal
     height, width = meta['ori_shape'][:2]
     scale = (inside[1] / width, inside[0] / height)
     return Picture(Path(path), image, inside, scale), calls
-
-
-def _prepared(cfg: Config, path: str) -> dict:
-    """What the config's pipeline for tests makes of a picture, without what reads annotations."""
-    loader = cfg.get('test_dataloader') or cfg.get('val_dataloader')
-    steps = next((d['pipeline'] for d in walk(loader or {}) if d.get('pipeline')), None)
-    if steps is None:
-        raise ValueError(
-            f'{cfg.filename} has no test_dataloader with a pipeline, which says how a picture is '
-            'prepared; add one.'
-        )
-    steps = [step for step in steps if 'Annotation' not in str(step['type'])]
-    return Compose(steps)(
-        dict(img_path=str(path), img_id=0, seg_fields=[], reduce_zero_label=False)
-    )
 
 
 @contextmanager

@@ -60,7 +60,8 @@ def _kind(runner: Runner) -> str:
     """What the model makes of a picture."""
     if runner.cfg.get('default_scope') != 'mmseg':
         return 'detections'
-    return 'depth' if map_datasets(runner.cfg.val_dataloader, DEPTHS.key) else 'segmentation'
+    loader = runner.cfg.get('val_dataloader') or runner.cfg.get('test_dataloader')
+    return 'depth' if map_datasets(loader, DEPTHS.key) else 'segmentation'
 
 
 def _score(runner: Runner) -> str:
@@ -204,13 +205,14 @@ class DrawableHook(Hook):
     def before_test(self, runner: Runner) -> None:
         # of several processes one draws, and the others' visualizers know nothing
         if is_main_process():
-            meta = runner.visualizer.dataset_meta
+            meta = runner.visualizer.dataset_meta or {}
             drawable = with_drawable_names(meta, _kind(runner) != 'detections')
             runner.visualizer.dataset_meta = drawable
 
     def after_test_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=()) -> None:
+        classes = runner.test_dataloader.dataset.metainfo.get('classes') or ()
         for sample in outputs:
-            drop_empty_segments(sample, len(runner.test_dataloader.dataset.metainfo['classes']))
+            drop_empty_segments(sample, len(classes))
 
 
 def _arrange(cells: list[np.ndarray]) -> np.ndarray:

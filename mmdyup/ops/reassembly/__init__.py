@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from .. import reference
-from ..backends import choose_backend, is_exported
+from ..backends import choose_backend, exports_tiles, is_exported
 from ..checks import (
     check_divides,
     check_map,
@@ -17,6 +17,7 @@ from ..fastest import choose_fastest
 from ..tensors import is_channels_last, memory_format_of, softmax_kernels
 from . import mmcv, native
 from .contractions import reassemble, scores
+from .tiles import multiply_tiles
 
 
 def carafe(
@@ -65,6 +66,10 @@ def run_carafe(
 ) -> Tensor:
     """:func:`carafe` by the backend ``run``, of arguments that were checked."""
     in_triton = run.startswith('triton')
+    in_tiles = run == 'native' and is_exported() and exports_tiles()
+    if in_tiles:
+        y = multiply_tiles(x, kernels, k, groups, s, softmax)
+        return y.contiguous(memory_format=memory_format_of(x))
     if softmax and not in_triton:
         kernels = softmax_kernels(kernels, groups)
     if run == 'mmcv':

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from .. import reference
-from ..backends import choose_backend, is_exported
+from ..backends import choose_backend, exports_rows, is_exported
 from ..checks import (
     check_divides,
     check_map,
@@ -16,7 +16,7 @@ from ..checks import (
 from ..fastest import choose_fastest
 from ..register import register
 from ..tensors import empty_upsampled, memory_format_of, split_cells
-from . import native
+from . import exported
 
 
 def point_sample(
@@ -131,7 +131,8 @@ def run_sample(
 ) -> Tensor:
     """:data:`sample`, or plain operations in a graph that cannot hold it."""
     if is_exported():
-        return native.sample_plainly(x, offsets, start, scale)
+        plain = exported.sample_rows if exports_rows() else exported.sample_grid
+        return plain(x, offsets, start, scale)
     return sample(x, offsets, start, scale, backend)
 
 

@@ -5,13 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..backends import returns_results
-from ..tensors import (
-    cell_centres,
-    compute_dtype,
-    join_cells,
-    memory_format_of,
-    without_autocast,
-)
+from ..tensors import compute_dtype, memory_format_of, without_autocast
 
 _BILINEAR, _BORDER = 0, 1
 
@@ -45,29 +39,6 @@ def sample_backward(
         grad_offsets[:, axis] = grad_grid[:, axis] * (scale * pixel)
     grad_maps = grad_maps.reshape(x.shape)
     return grad_maps.to(x.dtype, memory_format=memory_format_of(x)), grad_offsets
-
-
-def sample_plainly(x: Tensor, offsets: Tensor, start: Tensor | None, scale: float) -> Tensor:
-    """:func:`sample` for a graph that leaves Python: no size is frozen, nothing is written over."""
-    n, c, h, w = x.shape
-    groups, s = offsets.shape[2:4]
-    dtype = compute_dtype(x)
-    if start is not None:
-        offsets = torch.add(start.to(dtype)[..., None, None], offsets, alpha=scale)
-        scale = 1.0
-    offsets = join_cells(offsets.permute(0, 2, 1, 5, 3, 6, 4).flatten(0, 1)).to(dtype)
-    # sizes are tensors, which a traced graph does not freeze
-    size = [torch.full((), length, dtype=dtype, device=x.device) for length in (w, h)]
-    step = (2 / torch.stack(size))[:, None, None]
-    grid = torch.addcmul((cell_centres(x, s, dtype) + 0.5) * step - 1, offsets, step, value=scale)
-    y = F.grid_sample(
-        x.to(dtype).reshape(n * groups, c // groups, h, w),
-        grid.movedim(1, -1),
-        mode='bilinear',
-        padding_mode='border',
-        align_corners=False,
-    )
-    return y.reshape(n, c, s * h, s * w).to(x.dtype, memory_format=memory_format_of(x))
 
 
 def _maps_and_grid(

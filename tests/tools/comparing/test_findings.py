@@ -59,6 +59,8 @@ def test_no_verdict_under_five_seeds(plan, records):
     assert {d.verdict for d in findings.differences} == {'too few'}
     assert all('give no verdict' in sentence for sentence in sentences(findings))
     assert '4 of 5 seeds are complete' in findings.cautions[0]
+    assert not any('Pairing removed' in told for told in reading(findings))
+    assert 'Pairing removed' in reading(find(plan, records))[2]
     head, lines = table(findings)
     assert [line[head.index('p, of all')] for line in lines] == ['', '', '']
 
@@ -91,6 +93,15 @@ def test_lower_may_be_better(plan, records):
     assert (
         'above nearest' in sentences(findings)[0] and ': worse, in 5 of 5' in sentences(findings)[0]
     )
+
+
+def test_a_detector_that_finds_nothing_collapsed(plan, records, line):
+    """mmdet gives no scores then."""
+    nothing = next(run for run in plan.runs if run.variant == 'nearest')
+    records[nothing.key] = line(nothing, 50.0, scores={}, curve=[[10, {}], [20, {}]])
+    findings = find(plan, records)
+    assert findings.rows[0].scores[0] == 0 and findings.rows[0].collapsed == (0,)
+    assert findings.differences[0].paired.count == 5 and 'mask AP' in findings.others
 
 
 def test_what_weakens_them_is_said(plan, records, line):

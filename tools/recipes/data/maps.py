@@ -151,7 +151,7 @@ def _judge_labels(report: Report, use: MapUse, seen: list, values: Counter) -> n
         if made[value] < len(use.classes):
             counts[made[value]] += count
     occurring = listed(
-        (f'{value} ({_share(count / whole)})' for value, count in values.most_common()), SHOWN
+        (f'{value:g} ({_share(count / whole)})' for value, count in values.most_common()), SHOWN
     )
     if not use.classes:
         report.summary.append(f'  values: {occurring}')
@@ -165,7 +165,7 @@ def _judge_labels(report: Report, use: MapUse, seen: list, values: Counter) -> n
         ]
         report.error(
             at[0],
-            f'it has the value {max(beyond)}, but there are {len(use.classes)} classes, and '
+            f'it has the value {max(beyond):g}, but there are {len(use.classes)} classes, and '
             f'{use.ignored} marks pixels that are left out ({plural(len(at), "such map")}); values '
             f'that occur: {occurring}.',
             len(at),
