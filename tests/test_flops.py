@@ -114,7 +114,8 @@ REST = {
 
 
 # those of 1×1 are products of matrices on a CPU
-CONVOLUTIONS = [getattr(torch.ops.aten, name) for name in ('convolution', 'bmm', 'baddbmm')]
+PRODUCTS = ('mm', 'addmm', 'bmm', 'baddbmm')
+CONVOLUTIONS = [getattr(torch.ops.aten, name) for name in ('convolution', *PRODUCTS)]
 
 
 @pytest.mark.parametrize('name, rest', REST.items(), ids=REST)

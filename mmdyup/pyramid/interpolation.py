@@ -193,8 +193,12 @@ class Exchange(TorchFunctionMode):
 
     def _upsample(self, k: int, x: Tensor, size=None, scale_factor=None, *_, **__) -> Tensor | None:
         upsampler = self.upsamplers[k]
-        # an upsampler's ratio is an integer, and a size may be a symbol of an exported graph
-        size = tuple(size or (round(scale_factor) * n for n in x.shape[-2:]))
+        if size is None:
+            # a size may be a symbol of an exported graph, which an `int` would fix
+            whole = int(scale_factor) == scale_factor
+            s = int(scale_factor) if whole else scale_factor
+            size = (s * n if whole else int(s * n) for n in x.shape[-2:])
+        size = tuple(size)
         fine = self._finer(k, size)
         if fine is None:
             if upsampler.guided:

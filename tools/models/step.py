@@ -41,7 +41,7 @@ def step(framework: str, model: dict, size: int = 128) -> str:
         with DefaultScope.overwrite_default_scope(framework):
             built = MODELS.build(from_scratch(model))
             built.train()
-            losses = built.loss(**_samples(framework, built, size))
+            losses = built(**_samples(framework, built, size), mode='loss')
             loss, _ = built.parse_losses(losses)
             loss.backward()
     except Exception as error:  # any parent's, of any kind
