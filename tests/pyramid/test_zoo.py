@@ -702,3 +702,24 @@ def test_it_exports_for_any_size(name, upsampler):
     with torch.no_grad():
         for a, b in zip(maps(program.module()(levels)), maps(part(levels)), strict=True):
             torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.skipif('seg' not in vars(mmdyup), reason='there is no mmseg')
+def test_deeplabs_head_over_a_stride_of_16():
+    case = next(c for c in CASES.values() if c.part == 'DyDepthwiseSeparableASPPHead')
+    c1, c4 = torch.randn(2, 32, 16, 24), torch.randn(2, 64, 4, 6)
+    with pytest.raises(ValueError, match='not 2 times apart.*give the head their ratio'):
+        case.build(dict(type='DySample'))((c1, c4))
+    head = case.cls(**case.args, scale_factor=4, upsample_cfg=dict(type='DySample'))
+    assert head((c1, c4)).shape == (2, 3, 16, 24)
+
+
+@pytest.mark.skipif('seg' not in vars(mmdyup), reason='there is no mmseg')
+def test_scales_that_are_no_integers_stay_the_parents():
+    case = next(c for c in CASES.values() if c.part == 'DyMultiLevelNeck')
+    args = case.args | dict(scales=[4, 1.5, 2, 0.5])
+    with pytest.warns(UserWarning, match=r'leaves the scales \[1.5\] to its parent'):
+        neck = case.cls(**args, upsample_cfg=dict(type='DySample'))
+    assert [m.scale_factor for m in upsamplers(neck)] == [4, 2]
+    outs = neck(*case.inputs((8, 12)))
+    assert [tuple(x.shape[-2:]) for x in outs] == [(32, 48), (12, 18), (16, 24), (4, 6)]
