@@ -221,6 +221,33 @@ def det_cases():
         own=None,
         size=(32, 48),
     )
+    backbone = dict(
+        type='DetectoRS_ResNet',
+        depth=50,
+        base_channels=16,
+        stem_channels=16,
+        rfp_inplanes=32,
+        output_img=True,
+        norm_cfg=BN,
+    )
+    yield case(
+        'DyRFP',
+        dict(
+            in_channels=[64, 128, 256, 512],
+            out_channels=32,
+            num_outs=5,
+            rfp_steps=2,
+            rfp_backbone=backbone,
+            aspp_out_channels=8,
+        ),
+        # the picture, four times as large, comes first
+        lambda size: (
+            (torch.randn(2, 3, *(4 * n for n in size)), *levels(64, 128, 256, 512, size=size)),
+        ),
+        [2] * 3,
+        own=NEAREST,
+        size=(16, 24),
+    )
     yield case('DyFPNDropBlock', FPN, four, [2] * 3, own=NEAREST, odd=(17, 23))
     yield case(
         'DyDyHead',
