@@ -90,9 +90,16 @@ def of_upsamplers():
     return found
 
 
+def export_for(runtime):
+    with ops.exported_for(runtime):
+        pass
+
+
 def calls():
     """What is called, by a name: (function, right arguments, shape of the result or None)."""
     found = {}
+    assert {function.__name__ for function in of_ops()} == {*ops.__all__} - {'exported_for'}
+    found['exported_for'] = export_for, dict(runtime='onnxruntime'), None
     for function, (arguments, shape) in of_ops().items():
         for backend in ('auto', *usable_backends(function.__name__)):
             found[f'{function.__name__}, {backend}'] = (
@@ -135,6 +142,17 @@ def calls():
         lambda fine, coarse: pyramid.merge_top_down([fine, coarse], top_down)[0],
         dict(fine=levels[0], coarse=levels[1]),
         levels[0].shape,
+    )
+    steps = pyramid.build_steps(cfg, C, [C, C])
+    found['upsample_to_finest'] = (
+        lambda fine, coarse: pyramid.upsample_to_finest([fine, coarse], steps)[1],
+        dict(fine=levels[0], coarse=levels[1]),
+        levels[0].shape,
+    )
+    found['check_pyramid'] = (
+        lambda fine, coarse: pyramid.check_pyramid([fine, coarse]),
+        dict(fine=levels[0], coarse=levels[1]),
+        None,
     )
     layers = dict(
         SPDConv=dict(c1=C, c2=16, k=3, s=2),

@@ -30,7 +30,7 @@ NEAREST = dict(type='nearest')
 
 
 @MODELS.register_module()
-class DyRFP(RFP, Restarted, DyFPN):
+class DyRFP(Restarted, RFP, DyFPN):
     """mmdet's RFP, the recursive pyramid of DetectoRS, with any upsampler in its top-down path.
 
     Each of its passes is that of :class:`DyFPN`, with the same upsamplers. It takes the arguments

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from ..ops.checks import check_positive_int
+from ..ops.checks import check_map, check_positive_int
 from ..upsamplers import Upsampler, build_upsampler
 
 
@@ -35,7 +35,9 @@ def check_num_levels(levels: Sequence[Tensor], num_levels: int) -> None:
 
 def check_pyramid(levels: Sequence[Tensor]) -> None:
     """Raises ValueError unless every level is half the size of the one before, rounded either
-    way."""
+    way; TypeError where one is no map."""
+    for x in levels:
+        check_map('a level', x)
     sizes = [tuple(x.shape[-2:]) for x in levels]
     for fine, coarse in pairwise(sizes):
         if any(abs(2 * a - b) > 1 for a, b in zip(coarse, fine, strict=True)):

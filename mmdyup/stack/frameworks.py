@@ -79,6 +79,7 @@ def register_all() -> None:
                 importlib.import_module(f'..{part}', __package__)
         except ImportError as error:
             _warn(error)
+    importlib.import_module('.panoptic', __package__).serve_workers()
 
 
 def _warn(error: ImportError) -> None:

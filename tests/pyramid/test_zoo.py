@@ -221,6 +221,33 @@ def det_cases():
         own=None,
         size=(32, 48),
     )
+    backbone = dict(
+        type='DetectoRS_ResNet',
+        depth=50,
+        base_channels=16,
+        stem_channels=16,
+        rfp_inplanes=32,
+        output_img=True,
+        norm_cfg=BN,
+    )
+    yield case(
+        'DyRFP',
+        dict(
+            in_channels=[64, 128, 256, 512],
+            out_channels=32,
+            num_outs=5,
+            rfp_steps=2,
+            rfp_backbone=backbone,
+            aspp_out_channels=8,
+        ),
+        # the picture, four times as large, comes first
+        lambda size: (
+            (torch.randn(2, 3, *(4 * n for n in size)), *levels(64, 128, 256, 512, size=size)),
+        ),
+        [2] * 3,
+        own=NEAREST,
+        size=(16, 24),
+    )
     yield case('DyFPNDropBlock', FPN, four, [2] * 3, own=NEAREST, odd=(17, 23))
     yield case(
         'DyDyHead',
@@ -702,3 +729,24 @@ def test_it_exports_for_any_size(name, upsampler):
     with torch.no_grad():
         for a, b in zip(maps(program.module()(levels)), maps(part(levels)), strict=True):
             torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.skipif('seg' not in vars(mmdyup), reason='there is no mmseg')
+def test_deeplabs_head_over_a_stride_of_16():
+    case = next(c for c in CASES.values() if c.part == 'DyDepthwiseSeparableASPPHead')
+    c1, c4 = torch.randn(2, 32, 16, 24), torch.randn(2, 64, 4, 6)
+    with pytest.raises(ValueError, match='not 2 times apart.*give the head their ratio'):
+        case.build(dict(type='DySample'))((c1, c4))
+    head = case.cls(**case.args, scale_factor=4, upsample_cfg=dict(type='DySample'))
+    assert head((c1, c4)).shape == (2, 3, 16, 24)
+
+
+@pytest.mark.skipif('seg' not in vars(mmdyup), reason='there is no mmseg')
+def test_scales_that_are_no_integers_stay_the_parents():
+    case = next(c for c in CASES.values() if c.part == 'DyMultiLevelNeck')
+    args = case.args | dict(scales=[4, 1.5, 2, 0.5])
+    with pytest.warns(UserWarning, match=r'leaves the scales \[1.5\] to its parent'):
+        neck = case.cls(**args, upsample_cfg=dict(type='DySample'))
+    assert [m.scale_factor for m in upsamplers(neck)] == [4, 2]
+    outs = neck(*case.inputs((8, 12)))
+    assert [tuple(x.shape[-2:]) for x in outs] == [(32, 48), (12, 18), (16, 24), (4, 6)]

@@ -210,5 +210,5 @@ def test_what_import_gives_is_stated():
     assert set(mmdyup.__all__) == {
         'A2U', 'CARAFE', 'DLU', 'DySample', 'FADE', 'FRFU', 'FreqFusion', 'IndexNet', 'LDAAQU',
         'SAPA', 'SAPAD', 'SAPAG', 'SAPAI', 'Upsampler', '__version__', 'blocks', 'build_upsampler',
-        'list_upsamplers', 'ops', 'pyramid',
+        'list_upsamplers', 'ops', 'pyramid', 'swap_upsamples',
     }  # fmt: skip

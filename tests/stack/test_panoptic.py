@@ -1,12 +1,16 @@
 """What stands in for COCO's panopticapi where that is not installed."""
 
 import importlib
+import os
 import pickle
+import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import mmdyup
 from mmdyup.stack import is_installed
 from mmdyup.stack.panoptic import StandIn
 
@@ -111,3 +115,29 @@ def test_mmdet_finds_it_whichever_is_imported_first(code, installed, run_python)
         assert found == dict(PQStat=['3'], VOID=['2'], OFFSET=['1'], rgb2id=['4'], id2rgb=['5'])
     else:
         assert found == dict(OURS, VOID=['0'], OFFSET=[str(256**3)])
+
+
+SPAWNED = """
+import multiprocessing
+import mmdet.evaluation
+from mmdet.evaluation.functional import panoptic_utils
+
+if __name__ == '__main__':
+    import mmdyup
+    multiprocessing.set_start_method('spawn')
+    found = panoptic_utils.pq_compute_multi_core([], '', '', {}, nproc=2)
+    print(type(found).__module__, found.pq_average({}, None))
+"""
+
+
+@pytest.mark.slow
+def test_workers_that_are_spawned_have_it_too(tmp_path):
+    pytest.importorskip('mmdet')
+    (tmp_path / 'script.py').write_text(SPAWNED)
+    env = dict(os.environ, PYTHONPATH=str(Path(mmdyup.__file__).parents[1]))
+    done = subprocess.run(
+        [sys.executable, 'script.py'], cwd=tmp_path, env=env, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    means = dict(pq=0.0, sq=0.0, rq=0.0, n=0)
+    assert done.stdout.splitlines()[-1] == f'mmdyup.stack.panoptic {(means, {})}'

@@ -43,6 +43,8 @@ def step(framework: str, model: dict, size: int = 128) -> str:
             built.train()
             losses = built(**_samples(framework, built, size), mode='loss')
             loss, _ = built.parse_losses(losses)
+            if not loss.isfinite():
+                return 'not tried (its loss is not finite without pretrained weights)'
             loss.backward()
     except Exception as error:  # any parent's, of any kind
         return ' '.join(f'not tried ({type(error).__name__}: {error})'.split())[:200]

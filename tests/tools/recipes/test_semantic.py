@@ -163,6 +163,11 @@ def test_masks_of_0_and_255(binary, read):
     )
 
 
+def test_a_model_of_one_class(binary, read):
+    """It tells a class from everything else."""
+    assert not read(binary, ('object',)).findings
+
+
 def test_classes_that_never_occur(root, read):
     report = read(root, ('ground', 'tree', 'sea'))
     assert not report.errors

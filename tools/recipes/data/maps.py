@@ -156,20 +156,7 @@ def _judge_labels(report: Report, use: MapUse, seen: list, values: Counter) -> n
     if not use.classes:
         report.summary.append(f'  values: {occurring}')
         return counts
-    beyond = {v for v in values if made[v] >= len(use.classes) and made[v] != use.ignored}
-    if beyond:
-        at = [
-            path
-            for (_, path), look in zip(use.pairs, seen, strict=True)
-            if look and beyond & {value for value, _ in look[4]}
-        ]
-        report.error(
-            at[0],
-            f'it has the value {max(beyond):g}, but there are {len(use.classes)} classes, and '
-            f'{use.ignored} marks pixels that are left out ({plural(len(at), "such map")}); values '
-            f'that occur: {occurring}.',
-            len(at),
-        )
+    beyond = _judge_values(report, use, seen, made, occurring)
     shown = [
         f'{use.classes[i]} {_share(counts[i] / whole)}'
         for i in np.argsort(-counts, kind='stable')
@@ -182,7 +169,8 @@ def _judge_labels(report: Report, use: MapUse, seen: list, values: Counter) -> n
     never = [name for name, count in zip(use.classes, counts, strict=True) if not count]
     if use.split != 'train' or beyond:
         return counts
-    if len(use.classes) - len(never) < 2:
+    # a model of one class tells it from everything else
+    if len(use.classes) - len(never) < min(2, len(use.classes)):
         hint = (
             f': {use.ignored} marks pixels that are left out, so write {len(use.classes) - 1} for '
             f'{use.classes[-1]!r}'
@@ -205,6 +193,29 @@ def _judge_labels(report: Report, use: MapUse, seen: list, values: Counter) -> n
             len(never),
         )
     return counts
+
+
+def _judge_values(
+    report: Report, use: MapUse, seen: list, made: dict[int, int], occurring: str
+) -> bool:
+    """Tells of values beyond the classes, where there are any; ``made`` has the label of each."""
+    beyond = {
+        value for value, label in made.items() if label >= len(use.classes) and label != use.ignored
+    }
+    at = [
+        path
+        for (_, path), look in zip(use.pairs, seen, strict=True)
+        if look and beyond & {value for value, _ in look[4]}
+    ]
+    if at:
+        report.error(
+            at[0],
+            f'it has the value {max(beyond):g}, but there are {len(use.classes)} classes, and '
+            f'{use.ignored} marks pixels that are left out ({plural(len(at), "such map")}); values '
+            f'that occur: {occurring}.',
+            len(at),
+        )
+    return bool(at)
 
 
 def _share(part: float) -> str:

@@ -59,6 +59,7 @@ def spoil(data, rng):
     return data, (way, last, value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('kind', ['CocoDataset', 'CocoPanopticDataset'])
 def test_one_value_is_wrong(shapes, tmp_path, kind):
     root = tmp_path / 'data'
