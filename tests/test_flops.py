@@ -158,14 +158,14 @@ UPSAMPLERS = {
 def counted_otherwise(s, type, gate=True, **own):
     """What mmengine counts a low-resolution pixel beyond the closed form.
 
-    That is norms, pooling and upsampling to the nearest, but neither the blend nor the products
-    with what is sampled or of two maps.
+    That is norms and pooling, but neither the blend nor the products with what is sampled or of
+    two maps.
     """
     norms = 5 * C * (s**2 + 1)
     if type in ('SAPA', 'SAPAI'):
         return norms
     if type == 'SAPAG':
-        return norms - flops.blend(32, s) // 2 + (32 + 1) * s**2
+        return norms - flops.blend(32, s) // 2
     if type == 'SAPAD':
         return -9 * (4 * 32 + C) * s**2
     if type == 'LDAAQU':
@@ -176,9 +176,7 @@ def counted_otherwise(s, type, gate=True, **own):
         return 2 * 2 * C
     if type == 'A2U':
         return 3 * C * s**2 + 2 * 5 * C - C
-    if type == 'FADE':
-        return 25 * s**2 + (s**2 - flops.blend(C, s) // 2 if gate else 0)
-    return 0
+    return -flops.blend(C, s) // 2 if type == 'FADE' and gate else 0
 
 
 def once_for_a_picture(s, type, **own):
