@@ -75,8 +75,9 @@ class DynamicInterpolation(Restarted, DynamicPart):
     #: asked for.
     own: ClassVar[dict | None] = dict(type='bilinear')
 
-    #: What else to say where two levels are not as far apart as a step is.
-    hint: ClassVar[str] = ''
+    #: What else to say where two levels are not as far apart as a step is; None leaves that step to
+    #: the parent's interpolation, and warns.
+    hint: ClassVar[str | None] = ''
 
     def steps(self) -> Sequence[Step]:
         """What is upsampled, as a rule in the order of the parent's interpolations."""

@@ -14,10 +14,14 @@ class DyICNeck(DynamicInterpolation, ICNeck):
     """mmseg's ICNeck, of ICNet, with any upsampler in its two cascaded fusions.
 
     A step is guided by the finer feature that it is fused with; see :class:`DynamicInterpolation`.
-    It takes the arguments of ``mmseg.models.necks.ICNeck`` and ``upsample_cfg``. With
+    ICNet rounds sizes twice: where two maps are not 2× apart, the parent's interpolation is taken
+    for that step, and one warning says so. It takes the arguments of
+    ``mmseg.models.necks.ICNeck`` and ``upsample_cfg``. With
     ``dict(type='bilinear')`` and the parent's ``align_corners`` it takes the parent's state and
     gives its output.
     """
+
+    hint = None
 
     def steps(self) -> list[Step]:
         fine, middle, coarse = self.in_channels

@@ -749,3 +749,12 @@ def test_scales_that_are_no_integers_stay_the_parents():
     assert [m.scale_factor for m in upsamplers(neck)] == [4, 2]
     outs = neck(*case.inputs((8, 12)))
     assert [tuple(x.shape[-2:]) for x in outs] == [(32, 48), (12, 18), (16, 24), (4, 6)]
+
+
+@pytest.mark.skipif('seg' not in vars(mmdyup), reason='there is no mmseg')
+def test_icnets_rounded_sizes_stay_the_parents():
+    case = next(c for c in CASES.values() if c.part == 'DyICNeck')
+    neck = case.build(dict(type='DySample'))
+    inputs = tuple(torch.randn(2, c, n, n) for c, n in zip((32, 64, 32), (16, 9, 4), strict=True))
+    with pytest.warns(UserWarning, match='DyICNeck interpolates as it did.*not 2 times apart'):
+        assert [x.shape[-1] for x in neck(inputs)] == [9, 16, 16]
