@@ -1,6 +1,8 @@
 """tools/export.py as a person uses it."""
 
 import runpy
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,6 @@ import torch
 from exporting.compare import Differs, compare
 from exporting.graph import write_graph
 from exporting.parts import Exported
-from exporting.timing import table, time_all
 from recipes.model import build_model, make_ready
 
 onnx = pytest.importorskip('onnx')
@@ -94,12 +95,19 @@ def test_half_precision_takes_and_gives_it():
     assert {value.dtype for value in found.values()} == {np.dtype('float16')}
 
 
-@pytest.mark.slow
-def test_openvino(capsys):
+def in_a_process(script, *words):
+    """What a script prints, with OpenVINO in a process of its own."""
     pytest.importorskip('openvino')
+    command = [sys.executable, str(ROOT / 'tools' / script), *words]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_openvino():
     words, _ = saved('semantic_fpn_r50_dysample', '--runtime', 'openvino', '--neck')
-    EXPORT['main'](words)
-    said = capsys.readouterr().out
+    said = in_a_process('export.py', *words)
     assert said.count('OpenVINO in float32') == said.count('OpenVINO as it comes') == 4
 
 
@@ -151,7 +159,7 @@ def test_mistakes(tmp_path):
 
 @pytest.mark.slow
 def test_times_are_told_beside_resize():
-    pytest.importorskip('openvino')
-    times = time_all(['dysample', 'carafe'], (16, 6, 5), 2, rounds=1, threads=1)
-    assert len(times) == 9 and all(value > 0 for value in times.values())
-    assert table(times, ['dysample', 'carafe']).count('×') == 9
+    flags = ['--size', '16', '6', '5', '--rounds', '1', '--threads', '1']
+    said = in_a_process('benchmark_deploy.py', '--upsamplers', 'dysample', 'carafe', *flags)
+    rows = [line for line in said.splitlines() if line.startswith(('| bil', '| dys', '| car'))]
+    assert len(rows) == 3 and all(row.count('×') == 3 for row in rows)
