@@ -34,7 +34,9 @@ def fresh_globals():
     """What mmengine holds for the whole process would reach from one framework's tests into the
     other's."""
     DefaultScope._instance_dict.clear()
-    Visualizer._instance_dict.clear()
+    # each framework's has a list of its own
+    for kind in (Visualizer, *Visualizer.__subclasses__()):
+        kind._instance_dict.clear()
 
 
 @pytest.fixture(scope='session', autouse=True)

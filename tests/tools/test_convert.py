@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from mmdyup.ops import backends
 from recipes.cli import load_config
 from recipes.fits import check_fits, read_checkpoint
 from recipes.model import build_model
@@ -70,7 +71,9 @@ def test_freqfusion_of_mmdet_2(capsys):
     assert 'tools/test.py' in said and 'tensors keep their names' in said
 
 
-def test_dysample_with_the_bias_of_its_scope():
+def test_dysample_with_the_bias_of_its_scope(monkeypatch):
+    # it is said once in a process
+    monkeypatch.setattr(backends, '_WARNED', set())
     model, _ = built('faster_rcnn_dysample_plus')
     theirs = {f'module.{name}': value for name, value in model.state_dict().items()}
     scope = 'neck.upsample_modules.2.scope'

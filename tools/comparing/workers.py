@@ -124,7 +124,8 @@ def do(plan: Plan, run: Run) -> dict | None:
             record['ended'] = datetime.now(timezone.utc).isoformat(timespec='seconds')
         # what mmengine holds for the whole process would reach the next run
         DefaultScope._instance_dict.clear()
-        Visualizer._instance_dict.clear()
+        for kind in (Visualizer, *Visualizer.__subclasses__()):
+            kind._instance_dict.clear()
         records.append(plan.folder, record)
         return record
 
