@@ -46,10 +46,10 @@ def main(argv=None):
     args = parse_args(argv)
     with one_sentence():
         check(args)
-    warnings.simplefilter('ignore')
-    times = time_all(
-        args.upsamplers, tuple(args.size), args.scale_factor, args.rounds, args.threads
-    )
+        warnings.simplefilter('ignore')
+        times = time_all(
+            args.upsamplers, tuple(args.size), args.scale_factor, args.rounds, args.threads
+        )
     print(command_line('benchmark_deploy.py', argv))
     versions = ', '.join(f'{name} {version(name)}' for name in ('torch', 'onnxruntime', 'openvino'))
     print(f'{platform.processor() or platform.machine()}, {args.threads} threads; {versions}\n')

@@ -114,8 +114,15 @@ class DyLightHamHead(DynamicPart, LightHamHead):
         return [finest, *met]
 
 
+class DynamicSETR(DynamicInterpolation):
+    """Base that stands before a head of SETR's and exchanges what follows its convolutions."""
+
+    def steps(self) -> list[Step]:
+        return [Step(conv.out_channels, int(up.scale_factor)) for *_, conv, up in self.up_convs]
+
+
 @MODELS.register_module()
-class DySETRUPHead(DynamicInterpolation, SETRUPHead):
+class DySETRUPHead(DynamicSETR, SETRUPHead):
     """mmseg's SETRUPHead with any unguided upsampler after each of its convolutions.
 
     A step is of the parent's ``up_scale``; see :class:`DynamicInterpolation`. It takes the
@@ -124,12 +131,9 @@ class DySETRUPHead(DynamicInterpolation, SETRUPHead):
     gives its output.
     """
 
-    def steps(self) -> list[Step]:
-        return [Step(conv.out_channels, int(up.scale_factor)) for *_, conv, up in self.up_convs]
-
 
 @MODELS.register_module()
-class DySETRMLAHead(DynamicInterpolation, SETRMLAHead):
+class DySETRMLAHead(DynamicSETR, SETRMLAHead):
     """mmseg's SETRMLAHead with any unguided upsampler in each of its branches.
 
     A step is of the parent's ``up_scale``; see :class:`DynamicInterpolation`. It takes the
@@ -137,9 +141,6 @@ class DySETRMLAHead(DynamicInterpolation, SETRMLAHead):
     ``dict(type='bilinear')`` and the parent's ``align_corners`` it takes the parent's state and
     gives its output.
     """
-
-    def steps(self) -> list[Step]:
-        return [Step(conv.out_channels, int(up.scale_factor)) for *_, conv, up in self.up_convs]
 
 
 class DyFeatureFusionBlock(DynamicInterpolation, FeatureFusionBlock):

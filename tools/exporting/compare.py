@@ -1,19 +1,16 @@
 """A graph beside PyTorch: in ONNX Runtime, and in OpenVINO where the graph is for that."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import torch
 from torch import Tensor
 
 from .parts import Exported
+from .runtimes import Run, in_onnxruntime, in_openvino
 
 # of the largest value: what float32's rounding makes of some hundred layers, and half precision's
 BOUNDS = {'float32': 1e-3, 'half': 5e-2}
-
-Run = Callable[[np.ndarray], list[np.ndarray]]
 
 
 class Differs(Exception):
@@ -40,11 +37,11 @@ def compare(
         ValueError: OpenVINO is asked for, but missing.
     """
     bound = BOUNDS['half' if half else 'float32']
-    runs = {'ONNX Runtime': (_onnxruntime(path), bound)}
+    runs = {'ONNX Runtime': (in_onnxruntime(path), bound)}
     if runtime == 'openvino':
-        runs['OpenVINO in float32'] = (_openvino(path, 'f32'), bound)
+        runs['OpenVINO in float32'] = (in_openvino(path, 'f32'), bound)
         # whose precision on some machines is bfloat16 or float16
-        runs['OpenVINO as it comes'] = (_openvino(path, None), BOUNDS['half'])
+        runs['OpenVINO as it comes'] = (in_openvino(path, None), BOUNDS['half'])
     lines = []
     for where, (run, bound) in runs.items():
         for what, image in inputs.items():
@@ -55,31 +52,12 @@ def compare(
     return lines
 
 
-def _onnxruntime(path: Path) -> Run:
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    session = onnxruntime.InferenceSession(str(path), options, ['CPUExecutionProvider'])
-    return lambda image: session.run(None, {'image': image})
-
-
-def _openvino(path: Path, precision: str | None) -> Run:
-    try:
-        import openvino
-    except ImportError as error:
-        raise ValueError(
-            '--runtime openvino compares with OpenVINO, which is missing: pip install openvino.'
-        ) from error
-    options = {'INFERENCE_PRECISION_HINT': precision} if precision else {}
-    compiled = openvino.compile_model(str(path), 'CPU', options)
-    return lambda image: [np.array(result) for result in compiled(image).values()]
-
-
 def _largest_difference(part: Exported, run: Run, image: Tensor) -> float:
     """In parts of each result's largest value; infinite where a shape or a number is wrong."""
     with torch.no_grad():
         expected = [result.numpy() for result in part(image.float())]
     try:
-        found = run(image.numpy())
+        found = run({'image': image.numpy()})
     except Exception as error:  # a runtime raises whatever it meets in a graph of another size
         raise Differs((str(error).strip().splitlines() or [type(error).__name__])[0]) from error
     worst = 0.0

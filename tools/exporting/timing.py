@@ -1,35 +1,23 @@
 """How long exported upsamplers take beside a runtime's own bilinear Resize."""
 
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmarks.measure import cpu_clock
-from mmdyup import Upsampler, build_upsampler, list_upsamplers
+from mmdyup import build_upsampler, list_upsamplers
 from mmdyup.ops import exported_for
+
+from .graph import CHOICE
+from .runtimes import in_onnxruntime, in_openvino
 
 RUNTIMES = ('onnxruntime', 'openvino')
 OPSET = 17
 BILINEAR = 'bilinear'
-
-
-class Bilinear(nn.Module):
-    """Resize, the peer."""
-
-    guided = False
-
-    def __init__(self, scale_factor: int) -> None:
-        super().__init__()
-        self.scale_factor = scale_factor
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.interpolate(
-            x, scale_factor=float(self.scale_factor), mode='bilinear', align_corners=False
-        )
 
 
 def time_all(
@@ -51,7 +39,8 @@ def time_all(
     torch.set_num_threads(threads)
     calls = {}
     for name in (BILINEAR, *names):
-        upsampler = _upsampler(name, size[0], scale_factor)
+        cfg = list_upsamplers().get(name, dict(type=name))
+        upsampler = build_upsampler(cfg, size[0], scale_factor).eval()
         x = torch.randn(1, *size)
         fine = torch.randn(1, size[0], *(scale_factor * n for n in size[1:]))
         maps = (x, fine) if upsampler.guided else (x,)
@@ -81,12 +70,6 @@ def table(times: dict[tuple[str, str], float], names: list[str]) -> str:
     return '\n'.join(lines)
 
 
-def _upsampler(name: str, channels: int, scale_factor: int) -> nn.Module | Upsampler:
-    if name == BILINEAR:
-        return Bilinear(scale_factor).eval()
-    return build_upsampler(list_upsamplers()[name], channels, scale_factor).eval()
-
-
 def _torch_call(upsampler: nn.Module, maps: tuple[Tensor, ...]) -> Callable[[], None]:
     def call() -> None:
         with torch.inference_mode():
@@ -98,24 +81,17 @@ def _torch_call(upsampler: nn.Module, maps: tuple[Tensor, ...]) -> Callable[[], 
 def _graph_call(
     upsampler: nn.Module, maps: tuple[Tensor, ...], runtime: str, threads: int
 ) -> Callable[[], None]:
-    import tempfile
-
-    import onnxruntime
-    import openvino
-
     names = ['x', 'guide'][: len(maps)]
     feed = {name: value.numpy() for name, value in zip(names, maps, strict=True)}
+    how = dict(dynamo=False) if CHOICE else {}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / 'upsampler.onnx'
         with torch.no_grad(), exported_for(runtime):
             torch.onnx.export(
-                upsampler, maps, str(path), input_names=names, opset_version=OPSET, dynamo=False
+                upsampler, maps, str(path), input_names=names, opset_version=OPSET, **how
             )
         if runtime == 'openvino':
-            options = {'INFERENCE_NUM_THREADS': threads, 'INFERENCE_PRECISION_HINT': 'f32'}
-            compiled = openvino.compile_model(str(path), 'CPU', options)
-            return lambda: compiled(feed)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        session = onnxruntime.InferenceSession(str(path), options, ['CPUExecutionProvider'])
-        return lambda: session.run(None, feed)
+            run = in_openvino(path, 'f32', threads)
+        else:
+            run = in_onnxruntime(path, threads)
+    return lambda: run(feed)

@@ -66,8 +66,7 @@ def run_carafe(
 ) -> Tensor:
     """:func:`carafe` by the backend ``run``, of arguments that were checked."""
     in_triton = run.startswith('triton')
-    in_tiles = run == 'native' and is_exported() and exports_tiles()
-    if in_tiles:
+    if run == 'native' and is_exported() and exports_tiles():
         y = multiply_tiles(x, kernels, k, groups, s, softmax)
         return y.contiguous(memory_format=memory_format_of(x))
     if softmax and not in_triton:
