@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 # as in interface.cpp
-_INTERFACE = 6
+_INTERFACE = 7
 
 #: Channels of a block at most, where a tile of it must stay in the first cache.
 BLOCK = 128
@@ -74,6 +74,7 @@ _FUNCTIONS = {
     'compare': (Attention, 5),
     'collect': (Attention, 5),
     'collect_backward': (Attention, 8),
+    'moments': (Map, 2),
 }
 
 
