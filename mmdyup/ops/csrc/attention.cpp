@@ -559,12 +559,11 @@ void collect_backward(const Attention& size, const T* x, const T* weights, const
   extern "C" void mmdyup_collect_backward_##name(                                                \
       const mmdyup::Attention* size, const T* value, const T* weights, const T* positions,       \
       const T* grad_y, T* tables, T* grad_value, T* grad_weights, T* grad_positions) {           \
-    const auto go_back = !grad_value ? mmdyup::collect_backward<true, false, T>                  \
-                         : grad_weights || grad_positions                                        \
-                             ? mmdyup::collect_backward<true, true, T>                           \
-                             : mmdyup::collect_backward<false, true, T>;                         \
-    go_back(*size, value, weights, positions, grad_y, tables, grad_value, grad_weights,          \
-            grad_positions);                                                                     \
+    mmdyup::choose(grad_weights || grad_positions, grad_value, [&](auto products, auto spread) { \
+      mmdyup::collect_backward<products.value, spread.value>(*size, value, weights, positions,   \
+                                                             grad_y, tables, grad_value,         \
+                                                             grad_weights, grad_positions);      \
+    });                                                                                          \
   }
 
 EXPORT(float, float32)

@@ -154,20 +154,23 @@ def _empty_sample(x, offsets, start, scale, backend):
     return empty_upsampled(x, offsets.shape[3])
 
 
-def _empty_sample_backward(x, grad_y, offsets, start, scale, backend):
-    grad_x = torch.empty_like(x, memory_format=memory_format_of(x))
-    return grad_x, torch.empty_like(offsets)
+def _empty_sample_backward(x, grad_y, offsets, start, scale, needed, backend):
+    of_x, of_offsets = needed
+    return (
+        torch.empty_like(x, memory_format=memory_format_of(x)) if of_x else x.new_empty(0),
+        torch.empty_like(offsets) if of_offsets else offsets.new_empty(0),
+    )
 
 
 def _sample_gradient(grad, needed, x, offsets, start, scale, backend):
-    return sample_backward(x, grad, offsets, start, scale, backend)
+    return sample_backward(x, grad, offsets, start, scale, needed[:2], backend)
 
 
 def _multiply_adds(x, offsets, *_) -> int:
     return 4 * x.numel() * offsets.shape[3] ** 2
 
 
-_GIVEN = 'Tensor offsets, Tensor? start, float scale, str backend'
+_GIVEN = 'Tensor offsets, Tensor? start, float scale'
 
 #: Place (i, j) of cell (h, w) reads its group's channels of x, (N, C, H, W), at column w + o_x and
 #: row h + o_y, where o = start + scale · offsets, pixel centres stand at whole numbers, and
@@ -175,15 +178,16 @@ _GIVEN = 'Tensor offsets, Tensor? start, float scale, str backend'
 #: half-precision features, whose own dtype cannot hold them. Offsets are (N, 2, groups, s, s, H, W)
 #: with any strides, o_x before o_y; the start is a constant, (2, groups, s, s).
 sample = register(
-    f'sample(Tensor x, {_GIVEN}) -> Tensor',
+    f'sample(Tensor x, {_GIVEN}, str backend) -> Tensor',
     'sampling',
     _empty_sample,
     _sample_gradient,
     _multiply_adds,
 )
-#: The gradients of the feature and of the offsets.
+#: The gradients of the feature and of the offsets, empty where they are not needed.
 sample_backward = register(
-    f'sample_backward(Tensor x, Tensor grad_y, {_GIVEN}) -> (Tensor, Tensor)',
+    f'sample_backward(Tensor x, Tensor grad_y, {_GIVEN}, bool[2] needed, str backend) '
+    '-> (Tensor, Tensor)',
     'sampling',
     _empty_sample_backward,
     'The gradient of a gradient of bilinear samples (DySample, DLU) is not implemented; '
