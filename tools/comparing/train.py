@@ -4,11 +4,12 @@ import math
 import statistics
 import time
 from pathlib import Path
+from zipfile import is_zipfile
 
 import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
-from mmengine.dist import all_reduce, is_distributed, is_main_process
+from mmengine.dist import all_reduce, barrier, is_distributed, is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner, save_checkpoint
 
@@ -47,6 +48,7 @@ def train(run: Run, folder: Path) -> dict | None:
     # one process may do a run that failed again
     cfg.experiment_name = f'{run.key}_{time.time_ns()}'
     cfg.randomness = dict(cfg.get('randomness') or {}, seed=run.seed)
+    _forget_cut_off(work_dir)
     checkpoint = choose_start(cfg, 'auto')
     resume_exactly(cfg)
     if is_distributed():
@@ -138,11 +140,24 @@ def measure(runner: Runner) -> dict:
     return dict(parameters=parameters, flops=flops, shape=shape)
 
 
+def _forget_cut_off(work_dir: Path) -> None:
+    """Removes checkpoints that were being written when a run was killed, be it the only one."""
+    if is_main_process():
+        for path in _checkpoints(work_dir):
+            if not is_zipfile(path):
+                path.unlink()
+    barrier()  # the others look for one after that
+
+
+def _checkpoints(work_dir: Path) -> list[Path]:
+    return [*work_dir.glob('iter_*.pth'), *work_dir.glob('epoch_*.pth')]
+
+
 def _keep_weights(runner: Runner, work_dir: Path) -> None:
     """Leaves the weights alone of a run that has ended."""
     meta = dict(dataset_meta=runner.val_dataloader.dataset.metainfo)
     weights = dict(state_dict=model_of(runner).state_dict(), meta=meta)
     save_checkpoint(weights, str(work_dir / 'weights.pth'))
-    for path in [*work_dir.glob('iter_*.pth'), *work_dir.glob('epoch_*.pth')]:
+    for path in _checkpoints(work_dir):
         path.unlink()
     (work_dir / 'last_checkpoint').unlink(missing_ok=True)

@@ -151,6 +151,8 @@ def test_a_run_that_was_killed_goes_on(moment, shapes, killer):
     assert resumed['resumed'] and [step for step, _ in resumed['losses']] == [1, 2, 3]
     for path in (comparison.folder / 'runs' / run.key).iterdir():
         path.unlink() if path.is_file() else None
+    # it was killed while it wrote the first
+    (comparison.folder / 'runs' / run.key / 'iter_1.pth').write_bytes(b'PK')
     whole = train(run, comparison.folder)
     assert not whole['resumed']
     assert resumed['losses'] == whole['losses'] and resumed['scores'] == whole['scores']
@@ -206,7 +208,7 @@ def test_two_processes_train_each_run(tmp_path, monkeypatch):
             'train_cfg.max_iters=3',
             'train_cfg.val_interval=3',
             'train_dataloader.batch_size=2',
-            'default_hooks.checkpoint.interval=2',
+            'default_hooks.checkpoint.interval=1',
         ],
     )
     first, *others = (run for run in comparison.runs if not run.disturbed)
