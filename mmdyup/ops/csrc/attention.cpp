@@ -202,7 +202,7 @@ private:
 // The pixels of a window that points touch, each of them once.
 template <class T> class Window {
   int64_t steps[CELLS];  // from the northwest one, in values of a table
-  T values[CELLS + 1];   // of the pixels; the last is no pixel's
+  T values[CELLS + 1] = {};  // of the pixels; the last is no pixel's
 
 public:
   int64_t count = 0;
@@ -232,7 +232,6 @@ public:
       values[cell + SIDE + 1] += of[3 * TILE];
     }
     list(touched, corner);
-    for (int64_t i = 0; i < count; ++i) factors[i] = values[cells[i]];
   }
 
   // The pixels alone.
@@ -266,6 +265,7 @@ private:
       const int32_t cell = __builtin_ctzll(touched);
       cells[count] = cell;
       at[count] = corner + steps[cell];
+      factors[count] = values[cell];
     }
     for (int64_t i = count; i % 4; ++i) {
       cells[i] = CELLS;
