@@ -93,7 +93,8 @@ FAMILIES = {
 ROWS = {
     f'{family}_{name}': total + sum(ADDED[name][ratio] for ratio in ratios)
     for family, (total, ratios, names) in FAMILIES.items()
-    for name in names
+    # a set has no order, and processes that test side by side must agree on one
+    for name in sorted(names)
 }
 # published on the neck of five levels
 ROWS['panoptic_fpn_frfu'] = PANOPTIC_FPN + EXTRA_LEVEL + 4 * ADDED['frfu'][2]
