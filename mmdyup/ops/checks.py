@@ -63,14 +63,14 @@ def check_input(module: nn.Module, name: str, x: Tensor, channels: int) -> None:
             f'{name} is on {x.device}, but the weights of {type(module).__name__} are on '
             f'{weight.device}; move them to the same device.'
         )
-    if x.dtype != weight.dtype and weight.is_floating_point() and not _is_autocast_on(x):
+    if x.dtype != weight.dtype and weight.is_floating_point() and not is_autocast_on(x):
         raise TypeError(
             f'{name} is {x.dtype}, but the weights of {type(module).__name__} are {weight.dtype}; '
             'give both one dtype, or call it under torch.autocast.'
         )
 
 
-def _is_autocast_on(x: Tensor) -> bool:
+def is_autocast_on(x: Tensor) -> bool:
     if hasattr(torch, 'get_autocast_dtype'):  # PyTorch 2.4 and later
         return torch.is_autocast_enabled(x.device.type)
     return torch.is_autocast_enabled() or torch.is_autocast_cpu_enabled()

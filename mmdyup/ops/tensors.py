@@ -7,6 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+# Fewer channels that lie side by side fill no vector of PyTorch's.
+_FEW_CHANNELS = 16
+
 
 def compute_dtype(*tensors: Tensor) -> torch.dtype:
     """The dtype to compute in: float64 where a tensor has it, else float32."""
@@ -93,7 +96,13 @@ def pixel_unshuffle(x: Tensor, scale_factor: int) -> Tensor:
 
 
 def softmax_kernels(logits: Tensor, groups: int) -> Tensor:
-    """Softmax over each group's k² channels of (N, groups·k², H, W), contiguous."""
+    """Softmax over each group's k² channels of (N, groups·k², H, W).
+
+    The result is contiguous, or in channels-last where that spares a copy.
+    """
+    if groups == 1 and not torch.jit.is_tracing() and is_channels_last(logits):
+        if logits.device.type == 'cpu' and logits.shape[1] >= _FEW_CHANNELS:
+            return logits.permute(0, 2, 3, 1).softmax(3).permute(0, 3, 1, 2)
     logits = logits.contiguous()  # else PyTorch copies it there and back, and so the gradient
     if groups == 1:
         return logits.softmax(1)

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 
 import numpy as np
 import torch
-from mmengine.dist import get_rank
+from mmengine.dist import broadcast, get_rank
 from mmengine.hooks import Hook
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.registry import DATA_SAMPLERS, HOOKS
@@ -113,6 +113,8 @@ class ExactResume(Hook):
     - Where the schedule or the optimizer's settings differ from the checkpoint's, those of the
       config count, from the step on at which the training stands. mmengine goes on with the old
       ones.
+    - Several processes validate with the first one's buffers, such as running statistics of batch
+      norm, which are those that a checkpoint keeps. mmengine lets each have its own.
 
     In a config it is ``default_hooks=dict(resume=dict(type='ExactResume'))``.
     """
@@ -156,6 +158,11 @@ class ExactResume(Hook):
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch=None) -> None:
         seed_everything(runner.seed, get_rank(), runner.iter, _OF_STEPS)
+
+    def before_val_iter(self, runner: Runner, batch_idx: int, data_batch=None) -> None:
+        if batch_idx == 0:  # an average of the weights has taken their place by now
+            for buffer in runner.model.buffers():
+                broadcast(buffer)
 
     def _differs(self, runner: Runner, checkpoint: dict) -> bool:
         schedules = checkpoint['param_schedulers']

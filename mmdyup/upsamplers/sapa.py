@@ -5,7 +5,7 @@ from ..ops import neighborhood_scores
 from ..ops.checks import check_positive_int
 from ..ops.tensors import compute_dtype
 from .init import constant_init, normal_init
-from .pointwise import Pointwise
+from .pointwise import Pointwise, normed_pointwise
 from .reassembly import GuidedReassembly
 from .registry import register
 
@@ -135,6 +135,10 @@ class EmbeddedAffiliation(PointAffiliation):
         """Adds the layers that make the query."""
         raise NotImplementedError
 
+    def embed(self, z: Tensor, norm: nn.Module, conv: Pointwise) -> Tensor:
+        """``z``, normalized and then embedded."""
+        return normed_pointwise(z, norm, conv, self.backend_of_kernels)
+
 
 @register
 class SAPA(EmbeddedAffiliation):
@@ -153,7 +157,7 @@ class SAPA(EmbeddedAffiliation):
         self.q = Pointwise(self.guide_channels, embed_channels)
 
     def query_and_key(self, x: Tensor, guide: Tensor) -> tuple[Tensor, Tensor]:
-        return self.q(self.norm_y(guide)), self.k(self.norm_x(x))
+        return self.embed(guide, self.norm_y, self.q), self.embed(x, self.norm_x, self.k)
 
 
 class _GroupNorm(nn.GroupNorm):

@@ -26,7 +26,7 @@ class SAPAG(EmbeddedAffiliation):
 
     def query_and_key(self, x: Tensor, guide: Tensor) -> tuple[Tensor, Tensor]:
         normed = self.norm_x(x)
-        fine = self.qy(self.norm_y(guide))
+        fine = self.embed(guide, self.norm_y, self.qy)
         # the same for a cell's positions, so made at low resolution
         gate, coarse = (z.to(compute_dtype(z)) for z in (self._gates(normed), self.qx(x)))
         coarse, of_fine = (fill_cells(z, self.scale_factor) for z in ((1 - gate) * coarse, gate))

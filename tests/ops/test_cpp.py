@@ -222,11 +222,22 @@ def test_attention_and_its_gradients_equal_the_loops(
             weights = logits.unflatten(1, (heads, points)).softmax(2).flatten(1, 2)
             weights = weights.contiguous(memory_format=formats[1])
             cpp.collect(x_, weights, p_, groups, heads, y_)
-            cpp.collect_backward(x_, weights, p_, grad_, groups, heads, of_values, of_weights, of_p)
+            cpp.collect_backward(
+                x_, weights, p_, grad_, groups, heads, 3 * [True], of_values, of_weights, of_p
+            )
             m, g = (z.unflatten(1, (heads, points)) for z in (weights, of_weights))
             of_logits = (m * (g - (m * g).sum(2, keepdim=True))).flatten(1, 2)
             cpp.collect_backward(
-                x_, of_logits, p_, q_, groups, heads, of_keys, torch.empty_like(logits), of_p_too
+                x_,
+                of_logits,
+                p_,
+                q_,
+                groups,
+                heads,
+                [True, False, True],
+                of_keys,
+                x_.new_empty(0),
+                of_p_too,
             )
             cpp.collect(x_, of_logits, p_, groups, heads, of_query)
         found = y_, of_query, of_values + of_keys, of_p + of_p_too

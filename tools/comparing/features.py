@@ -1,19 +1,20 @@
 """``--cache-features``: what a frozen backbone makes of a picture is computed once."""
 
+import fcntl
 import hashlib
-import os
 from pathlib import Path
 
 import torch
 from mmengine.config import ConfigDict
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
 from recipes.config import walk
+
+from .pairing import model_of
 
 #: What varies a picture and may be left out.
 _LEFT_OUT = ('RandomCrop', 'PhotoMetricDistortion')
@@ -74,16 +75,20 @@ def keep_features(model: nn.Module, folder: Path) -> None:
     compute = backbone.forward
 
     def look_up(picture: Tensor) -> tuple[Tensor, ...]:
-        path = folder / f'{hashlib.sha256(picture.cpu().numpy().tobytes()).hexdigest()[:32]}.pt'
-        if path.exists():
-            return torch.load(path, map_location=picture.device, weights_only=True)
-        with torch.no_grad():
-            levels = tuple(level.contiguous() for level in compute(picture))
-        # written under another name first, for several runs may do so at once
-        part = path.with_suffix(f'.{os.getpid()}')
-        torch.save(levels, part)
-        part.replace(path)
-        return levels
+        name = hashlib.sha256(picture.cpu().numpy().tobytes()).hexdigest()[:32]
+        path = folder / f'{name}.pt'
+        if not path.exists():
+            # processes that come to a picture at the same time wait for the first of them
+            with open(folder / f'{name[0]}.lock', 'a') as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                if not path.exists():
+                    with torch.no_grad():
+                        levels = tuple(level.contiguous() for level in compute(picture))
+                    # whole or not there, whenever it is killed
+                    part = path.with_suffix('.part')
+                    torch.save(levels, part)
+                    part.replace(path)
+        return torch.load(path, map_location=picture.device, weights_only=True)
 
     def forward(pictures: Tensor) -> tuple[Tensor, ...]:
         # one by one, so that features do not depend on what else is in a batch
@@ -119,5 +124,4 @@ class KeepFeatures(Hook):
         self.folder = Path(folder)
 
     def before_train(self, runner: Runner) -> None:
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        keep_features(model, self.folder)
+        keep_features(model_of(runner), self.folder)

@@ -52,6 +52,11 @@ def upsamplers(model: nn.Module) -> dict[str, Upsampler]:
     return {name: module for name, module in model.named_modules() if isinstance(module, Upsampler)}
 
 
+def model_of(runner: Runner) -> nn.Module:
+    """A runner's model, without what wraps it where several processes train it."""
+    return runner.model.module if is_model_wrapper(runner.model) else runner.model
+
+
 def draw_apart(upsampler: Upsampler) -> None:
     """Lets ``upsampler`` draw what it likes in a step, and what follows draw as without it."""
     states = []
@@ -88,7 +93,7 @@ class Pairing(Hook):
         self.disturbed = disturbed
 
     def before_train(self, runner: Runner) -> None:
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = model_of(runner)
         for upsampler in upsamplers(model).values():
             draw_apart(upsampler)
         # a run that goes on has weights of its own

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from mmengine.dist import all_gather_object, get_dist_info, is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
@@ -48,20 +49,23 @@ class Keeper(Hook):
         self._number = 0
 
     def after_val_iter(self, runner: Runner, batch_idx, data_batch=None, outputs=None) -> None:
+        rank, processes = get_dist_info()
         for sample in outputs:
-            if self._number in self._wanted and (seen := see(sample)):
+            # several processes take turns at the pictures
+            if self._number * processes + rank in self._wanted and (seen := see(sample)):
                 self.seen.append(seen)
             self._number += 1
 
     def save(self, path: Path) -> None:
-        """Writes what was kept; nothing where a model makes neither boxes nor labels."""
-        if self.seen:
+        """Writes what all processes kept; nothing where a model makes neither boxes nor labels."""
+        kept = [seen for part in all_gather_object(self.seen) for seen in part]
+        if kept and is_main_process():
             arrays = {
                 f'{name}{i}': getattr(seen, name)
-                for i, seen in enumerate(self.seen)
+                for i, seen in enumerate(kept)
                 for name in ('truth', 'found')
             }
-            paths = json.dumps([seen.path for seen in self.seen])
+            paths = json.dumps([seen.path for seen in kept])
             np.savez_compressed(path, paths=np.array(paths), **arrays)
 
 

@@ -56,6 +56,7 @@ class Plan:
         metric: The score that was named beforehand.
         baselines: The variants that the others are compared with.
         runs: The trainings, seeds outside and variants inside, so that whoever stops has pairs.
+        processes: How many train a run together, each with a batch of the config.
     """
 
     folder: Path
@@ -64,6 +65,7 @@ class Plan:
     metric: Metric
     baselines: tuple[str, ...]
     runs: tuple[Run, ...]
+    processes: int = 1
 
 
 def make_plan(
@@ -74,6 +76,7 @@ def make_plan(
     metric: Metric,
     baselines: tuple[str, ...],
     cache: bool,
+    processes: int = 1,
 ) -> Plan:
     """Writes the configs of all variants to ``folder``, and plans their runs.
 
@@ -85,6 +88,7 @@ def make_plan(
         metric: The primary one.
         baselines: Of the variants' names.
         cache: Keeps the features of frozen backbones.
+        processes: How many train a run together.
     """
     configs = folder / 'configs'
     configs.mkdir(exist_ok=True)
@@ -94,6 +98,8 @@ def make_plan(
         variant.cfg.dump(str(part))
         part.replace(configs / f'{variant.name}.py')
     about = [digest(start.cfg), conditions(), data_digest(start.cfg), cache]
+    if processes > 1:  # a step is of as many batches
+        about.append(processes)
     digests = {variant.name: digest(variant.cfg) for variant in variants}
     runs = []
     for seed in range(seeds):
@@ -111,7 +117,7 @@ def make_plan(
                 )
             )
     names = tuple(variant.name for variant in variants)
-    return Plan(folder, names, seeds, metric, baselines, tuple(runs))
+    return Plan(folder, names, seeds, metric, baselines, tuple(runs), processes)
 
 
 def _order(variants: list[Variant], seed: int) -> Iterator[tuple[str, str, bool]]:

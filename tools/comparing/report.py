@@ -67,7 +67,8 @@ def facts_of(plan: Plan, records: dict[str, dict], command: str) -> dict[str, st
     facts = {
         'command': f'`{command}`',
         'primary metric': f'{plan.metric.name} (`{plan.metric.key}`)',
-        'runs': f'{len(done)} of {len(plan.runs)}, {hours:.2f} hours',
+        'runs': f'{len(done)} of {len(plan.runs)}, {hours:.2f} hours'
+        + (f', each by {plan.processes} processes' if plan.processes > 1 else ''),
     }
     machines = {json.dumps(record['machine']): record for record in done}
     for record in machines.values():

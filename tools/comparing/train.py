@@ -4,18 +4,21 @@ import math
 import statistics
 import time
 from pathlib import Path
+from zipfile import is_zipfile
 
+import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
+from mmengine.dist import all_reduce, barrier, is_distributed, is_main_process
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner, save_checkpoint
 
 from papers.count import count, whole
+from recipes.processes import use_cpus
 from recipes.start import check_start, choose_start, resume_exactly
 
 from .features import KeepFeatures
-from .pairing import Pairing, first_weights
+from .pairing import Pairing, first_weights, model_of
 from .pictures import Keeper
 from .plan import Run
 
@@ -25,15 +28,15 @@ POINTS = 50
 SEEN = 'comparing'
 
 
-def train(run: Run, folder: Path) -> dict:
-    """Trains a run, or goes on with it.
+def train(run: Run, folder: Path) -> dict | None:
+    """Trains a run, or goes on with it; where processes have met, together with the others.
 
     Args:
         run: Which one.
         folder: Of the comparison; the run's weights, log and pictures lie below it.
 
     Returns:
-        What is told of it: scores, curves, time and size.
+        What is told of it: scores, curves, time and size; of several processes, by the first alone.
 
     Raises:
         ValueError: It cannot be paired, or was never validated.
@@ -45,8 +48,13 @@ def train(run: Run, folder: Path) -> dict:
     # one process may do a run that failed again
     cfg.experiment_name = f'{run.key}_{time.time_ns()}'
     cfg.randomness = dict(cfg.get('randomness') or {}, seed=run.seed)
+    _forget_cut_off(work_dir)
     checkpoint = choose_start(cfg, 'auto')
     resume_exactly(cfg)
+    if is_distributed():
+        cfg.launcher = 'pytorch'
+        if not torch.cuda.is_available():
+            use_cpus(cfg)
     runner = Runner.from_cfg(cfg)
     check_start(runner, checkpoint)
     record = Recorder()
@@ -63,6 +71,8 @@ def train(run: Run, folder: Path) -> dict:
     if not record.scores:
         raise ValueError('It was never validated: give the config a val_dataloader.')
     keeper.save(work_dir / 'pictures.npz')
+    if not is_main_process():
+        return None
     size = measure(runner)
     _keep_weights(runner, work_dir)
     return dict(
@@ -101,7 +111,9 @@ class Recorder(Hook):
         self._sum.append(outputs['loss'].item())
         self.durations.append(time.perf_counter() - self._step)
         if (runner.iter + 1) % self._every == 0:
-            self.losses.append([runner.iter + 1, statistics.fmean(self._sum)])
+            loss = torch.tensor(statistics.fmean(self._sum), dtype=torch.float64)
+            all_reduce(loss, 'mean')  # each process has that of its own pictures
+            self.losses.append([runner.iter + 1, loss.item()])
             self._sum = []
         seconds = self.before + time.perf_counter() - self._begin
         seen = dict(losses=self.losses, scores=self.scores, seconds=seconds)
@@ -114,7 +126,7 @@ class Recorder(Hook):
 def measure(runner: Runner) -> dict:
     """Parameters of a runner's model, and FLOPs of all its parts on the first picture that
     validates it, two for a multiply-add; None where they cannot be counted."""
-    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    model = model_of(runner)
     # the backbone itself, not a look-up of its features
     vars(getattr(model, 'backbone', model)).pop('forward', None)
     sample = model.data_preprocessor(pseudo_collate([runner.val_dataloader.dataset[0]]))
@@ -128,11 +140,24 @@ def measure(runner: Runner) -> dict:
     return dict(parameters=parameters, flops=flops, shape=shape)
 
 
+def _forget_cut_off(work_dir: Path) -> None:
+    """Removes checkpoints that were being written when a run was killed, be it the only one."""
+    if is_main_process():
+        for path in _checkpoints(work_dir):
+            if not is_zipfile(path):
+                path.unlink()
+    barrier()  # the others look for one after that
+
+
+def _checkpoints(work_dir: Path) -> list[Path]:
+    return [*work_dir.glob('iter_*.pth'), *work_dir.glob('epoch_*.pth')]
+
+
 def _keep_weights(runner: Runner, work_dir: Path) -> None:
     """Leaves the weights alone of a run that has ended."""
     meta = dict(dataset_meta=runner.val_dataloader.dataset.metainfo)
-    weights = dict(state_dict=runner.model.state_dict(), meta=meta)
+    weights = dict(state_dict=model_of(runner).state_dict(), meta=meta)
     save_checkpoint(weights, str(work_dir / 'weights.pth'))
-    for path in [*work_dir.glob('iter_*.pth'), *work_dir.glob('epoch_*.pth')]:
+    for path in _checkpoints(work_dir):
         path.unlink()
     (work_dir / 'last_checkpoint').unlink(missing_ok=True)

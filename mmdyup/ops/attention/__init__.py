@@ -72,9 +72,10 @@ def attend(
         y = native.collect_plainly(value, weights, positions, groups, heads)
         return y.contiguous(memory_format=memory_format_of(value))
     dtype = compute_dtype(query, key, value)
-    weights = _weigh(query, key, positions, groups, heads, bias, dtype, run)
-    last = is_channels_last(value)
-    return collect(value, weights, positions, groups, heads, value.dtype, last, run)
+    with torch.no_grad():
+        weights = _weigh(query, key, positions, groups, heads, bias, dtype, run)
+    maps = query, key, value, positions, bias, weights
+    return attend_by(*maps, groups, heads, value.dtype, is_channels_last(value), run)
 
 
 def point_weights(
@@ -174,9 +175,14 @@ def _empty(like: Tensor, shape: tuple, dtype: torch.dtype, channels_last: bool) 
     )
 
 
-def _empty_collect_backward(value, weights, positions, grad_y, groups, heads, backend):
+def _empty_attend(query, key, value, positions, bias, weights, *others):
+    return _empty_collect(value, weights, positions, *others)
+
+
+def _empty_collect_backward(value, weights, positions, grad_y, groups, heads, needed, backend):
     return tuple(
-        torch.empty_like(z, memory_format=memory_format_of(z)) for z in (value, weights, positions)
+        torch.empty_like(z, memory_format=memory_format_of(z)) if is_needed else z.new_empty(0)
+        for z, is_needed in zip((value, weights, positions), needed, strict=True)
     )
 
 
@@ -188,8 +194,8 @@ def _compare_gradient(
         last = is_channels_last(query)
         grad_query = collect(key, grad, positions, groups, heads, query.dtype, last, backend)
     if needed[1] or needed[2]:
-        grad_key, _, grad_positions = collect_backward(
-            key, grad, positions, query, groups, heads, backend
+        grad_key, _, grad_positions = _go_back(
+            key, grad, positions, query, groups, heads, (needed[1], False, needed[2]), backend
         )
     return grad_query, grad_key, grad_positions
 
@@ -197,7 +203,40 @@ def _compare_gradient(
 def _collect_gradient(
     grad, needed, value, weights, positions, groups, heads, dtype, channels_last, backend
 ):
-    return collect_backward(value, weights, positions, grad, groups, heads, backend)
+    return _go_back(value, weights, positions, grad, groups, heads, needed[:3], backend)
+
+
+def _attend_gradient(
+    grad, needed, query, key, value, positions, bias, weights, groups, heads, *about
+):
+    of_query, of_key, of_value, of_positions, of_bias = needed[:5]
+    of_logits = of_query or of_key or of_positions or of_bias
+    grad_value, grad_weights, grad_positions = _collect_gradient(
+        grad, (of_value, of_logits, of_positions), value, weights, positions, groups, heads, *about
+    )
+    if not of_logits:
+        return None, None, grad_value
+    grad_logits = torch.ops.aten._softmax_backward_data(
+        *(z.unflatten(1, (heads, -1)) for z in (grad_weights, weights)), 2, weights.dtype
+    ).flatten(1, 2)
+    del grad_weights
+
+    def of_comparison(*needed):
+        return _compare_gradient(grad_logits, needed, query, key, positions, groups, heads, *about)
+
+    # before the gradient of the query, which is as large as both gradients of positions
+    _, grad_key, of_keys = of_comparison(False, of_key, of_positions)
+    if of_positions:
+        grad_positions += of_keys
+        del of_keys
+    grad_query, _, _ = of_comparison(of_query, False, False)
+    grad_bias = grad_logits.to(bias.dtype) if of_bias else None
+    return grad_query, grad_key, grad_value, grad_positions, grad_bias
+
+
+def _go_back(value, weights, positions, grad_y, groups, heads, needed, backend):
+    grads = collect_backward(value, weights, positions, grad_y, groups, heads, needed, backend)
+    return tuple(z if is_needed else None for z, is_needed in zip(grads, needed, strict=True))
 
 
 def _of_compare(query, key, positions, groups, heads, *_) -> int:
@@ -205,6 +244,10 @@ def _of_compare(query, key, positions, groups, heads, *_) -> int:
 
 
 def _of_collect(value, weights, positions, groups, *_) -> int:
+    return _multiply_adds(value.shape[1], positions, groups)
+
+
+def _of_attend(query, key, value, positions, bias, weights, groups, *_) -> int:
     return _multiply_adds(value.shape[1], positions, groups)
 
 
@@ -236,11 +279,23 @@ collect = register(
     _collect_gradient,
     _of_collect,
 )
-#: The gradients of value, weights and positions. Values, weights and results make one form, which
-#: queries, logits and keys share: the gradient of :data:`compare` is made of the same two.
+#: The same, by weights that were made of query, key and bias, and carry no gradient to these: this
+#: operator's own gradient does. Only one operator can add the two gradients of the positions, by
+#: values and by keys, before anything else is in memory.
+attend_by = register(
+    'attend(Tensor query, Tensor key, Tensor value, Tensor positions, Tensor? bias, '
+    f'Tensor weights, {_SIZES}, {_RESULT}) -> Tensor',
+    'attention',
+    _empty_attend,
+    _attend_gradient,
+    _of_attend,
+)
+#: The gradients of value, weights and positions, empty where they are not needed. Values, weights
+#: and results make one form, which queries, logits and keys share: the gradient of :data:`compare`
+#: is made of the same two.
 collect_backward = register(
     'collect_backward(Tensor value, Tensor weights, Tensor positions, Tensor grad_y, '
-    f'{_SIZES}, str backend) -> (Tensor, Tensor, Tensor)',
+    f'{_SIZES}, bool[3] needed, str backend) -> (Tensor, Tensor, Tensor)',
     'attention',
     _empty_collect_backward,
     'The gradient of a gradient of attention over points (SAPA-D, LDA-AQU) is not implemented; '

@@ -30,7 +30,7 @@ def compare(
     dtype = compute_dtype(query, key)
     query, key, positions, room = prepare(dtype, query, key, positions, to=logits)
     size = _size(key, query, positions, room, groups, heads, BLOCK)
-    call('compare', size, query, key, positions, _tables(key, size), room)
+    call('compare', size, query, key, positions, _tables_of_all(key, size), room)
     hand_over(room, logits)
 
 
@@ -41,8 +41,23 @@ def collect(
     dtype = compute_dtype(value, weights)
     value, weights, positions, room = prepare(dtype, value, weights, positions, to=y)
     size = _size(value, room, positions, weights, groups, heads, BLOCK)
-    call('collect', size, value, weights, positions, _tables(value, size), room)
+    call('collect', size, value, weights, positions, _tables_of_all(value, size), room)
     hand_over(room, y)
+
+
+def attend(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    positions: Tensor,
+    bias: Tensor | None,
+    weights: Tensor,
+    groups: int,
+    heads: int,
+    y: Tensor,
+) -> None:
+    """See :data:`mmdyup.ops.attention.attend_by`."""
+    collect(value, weights, positions, groups, heads, y)
 
 
 def collect_backward(
@@ -52,6 +67,7 @@ def collect_backward(
     grad_y: Tensor,
     groups: int,
     heads: int,
+    needed: list[bool],
     grad_value: Tensor,
     grad_weights: Tensor,
     grad_positions: Tensor,
@@ -64,31 +80,36 @@ def collect_backward(
     threads = count_threads(grad_y.numel(), _LITTLE)
     block, blocks = divide_channels(*value.shape[:2], groups, threads)
     size = _size(value, grad_y, positions, weights, groups, heads, block)
-    tables = _tables(value, size)
     of_weights = _shares(grad_weights, dtype, blocks * groups // heads)
     of_positions = _shares(grad_positions, dtype, blocks)
-    given = value, weights, positions, grad_y
-    rooms = room, of_weights, of_positions
-    call('collect_backward', size, *given, tables, torch.empty_like(tables), *rooms)
+    # a thread has two for each block of its part
+    parts = min(threads, blocks * groups) if size.y_channels_last else blocks * groups
+    tables = _tables(value, size, 2 * threads * ceil(blocks * groups / parts))
+    given = value, weights, positions, grad_y, tables
+    call('collect_backward', size, *given, room, of_weights, of_positions)
     hand_over(room, grad_value)
     for shares, result in ((of_weights, grad_weights), (of_positions, grad_positions)):
         if shares is not result:
             torch.sum(shares.unflatten(0, (-1, len(result))), 0, out=result)
 
 
-def _tables(x: Tensor, size: Attention) -> Tensor:
-    """Room for the blocks of ``x``, each with a pixel of zeros, in whole vectors of channels."""
+def _tables_of_all(x: Tensor, size: Attention) -> Tensor:
+    """Room for the blocks of ``x``."""
     of_group = size.channels // size.groups
-    block = min(size.block, of_group)
+    return _tables(x, size, size.images * size.groups * ceil(of_group / size.block))
+
+
+def _tables(x: Tensor, size: Attention, count: int) -> Tensor:
+    """Room for blocks, with zeros around the map, in whole vectors of channels."""
+    block = min(size.block, size.channels // size.groups)
     lanes = _VECTOR_BYTES // x.element_size()
     step = ceil(block / lanes) * lanes
-    blocks = size.images * size.groups * ceil(of_group / block)
-    return x.new_empty(blocks * (size.height * size.width + 1) * step)
+    return x.new_empty(count * ((size.height + 4) * (size.width + 2) + 2) * step)
 
 
 def _shares(result: Tensor, dtype: torch.dtype, count: int) -> Tensor:
-    """``result``, or room for so many shares of it, one after the other."""
-    if count == 1 and result.dtype is dtype:
+    """``result``, or room for so many shares of it, one after the other; empty is not needed."""
+    if not result.numel() or count == 1 and result.dtype is dtype:
         return result
     n, *sizes = result.shape
     return torch.empty((count * n, *sizes), dtype=dtype, memory_format=memory_format_of(result))

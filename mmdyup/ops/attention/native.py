@@ -39,6 +39,21 @@ def collect(
         y.copy_(room)
 
 
+def attend(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    positions: Tensor,
+    bias: Tensor | None,
+    weights: Tensor,
+    groups: int,
+    heads: int,
+    y: Tensor,
+) -> None:
+    """See :data:`mmdyup.ops.attention.attend_by`."""
+    collect(value, weights, positions, groups, heads, y)
+
+
 @without_autocast
 def collect_backward(
     value: Tensor,
@@ -47,6 +62,7 @@ def collect_backward(
     grad_y: Tensor,
     groups: int,
     heads: int,
+    needed: list[bool],
     grad_value: Tensor,
     grad_weights: Tensor,
     grad_positions: Tensor,
@@ -55,13 +71,17 @@ def collect_backward(
     dtype = compute_dtype(value, weights)
     values, of_points = _split(value.to(dtype), groups), _weights_of_points(weights, heads, dtype)
     grads = grad_y.to(dtype).unflatten(1, (heads, -1))
-    to_weights = grad_weights.unflatten(1, (heads, -1))
-    to_positions = grad_positions.unflatten(1, (groups, -1, 2))
+    of_value, of_weights, of_positions = needed
+    if of_weights:
+        to_weights = grad_weights.unflatten(1, (heads, -1))
+        for n, grid in enumerate(_grids(values, positions, groups)):
+            to_weights[:, :, n] = _sample(values, grid).reshape(grads.shape).mul_(grads).sum(2)
+    if not (of_value or of_positions):
+        return
     h, w = value.shape[2:]
     sums, pixel = torch.zeros_like(values), grads.new_tensor((2 / w, 2 / h))
+    samples = torch.empty_like(grads)
     for n, grid in enumerate(_grids(values, positions, groups)):
-        samples = _sample(values, grid).reshape(grads.shape)
-        to_weights[:, :, n] = samples.mul_(grads).sum(2)
         torch.mul(grads, of_points[n], out=samples)
         grad_values, grad_grid = torch.ops.aten.grid_sampler_2d_backward(
             _split(samples.flatten(1, 2), groups),
@@ -70,11 +90,15 @@ def collect_backward(
             _BILINEAR,
             _ZEROS,
             False,
-            [True, True],
+            [of_value, True],
         )
-        sums += grad_values
-        to_positions[:, :, n] = (grad_grid * pixel).unflatten(0, (-1, groups)).movedim(-1, 2)
-    grad_value.copy_(sums.reshape(value.shape))
+        if of_value:
+            sums += grad_values
+        if of_positions:
+            pairs = (grad_grid * pixel).unflatten(0, (-1, groups)).movedim(-1, 2)
+            grad_positions.unflatten(1, (groups, -1, 2))[:, :, n] = pairs
+    if of_value:
+        grad_value.copy_(sums.reshape(value.shape))
 
 
 def compare_plainly(

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 # as in interface.cpp
-_INTERFACE = 5
+_INTERFACE = 7
 
 #: Channels of a block at most, where a tile of it must stay in the first cache.
 BLOCK = 128
@@ -73,7 +73,8 @@ _FUNCTIONS = {
     'sample_backward': (Sampling, 7),
     'compare': (Attention, 5),
     'collect': (Attention, 5),
-    'collect_backward': (Attention, 9),
+    'collect_backward': (Attention, 8),
+    'moments': (Map, 2),
 }
 
 
@@ -104,7 +105,7 @@ def room_for(result: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def call(name: str, size: ctypes.Structure, *tensors: Tensor | None) -> None:
-    """Calls a function on tensors of one dtype; None is a null pointer."""
+    """Calls a function on tensors of one dtype; None or an empty tensor is a null pointer."""
     addresses = (None if tensor is None else tensor.data_ptr() for tensor in tensors)
     FUNCTIONS[name, tensors[0].dtype](size, *addresses)
 

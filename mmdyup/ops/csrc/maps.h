@@ -93,6 +93,14 @@ template <class T> struct Columns {
   }
 };
 
+// Channels one after the other, each with its columns side by side.
+template <class T> struct Lines {
+  T* at;
+  int64_t step;
+
+  T* operator[](int64_t channel) const { return at + channel * step; }
+};
+
 // Room for columns, which nobody has written to.
 template <class T> class Table {
   int64_t step;
@@ -149,11 +157,26 @@ template <class T> struct Row {
       transpose(from.at, from.step, at + begin, channel, count, channels);
   }
 
+  // A tile of channels: in place where their columns lie side by side, else in `room`.
+  Lines<T> lines(int64_t begin, int64_t count, int64_t channels,
+                 std::remove_const_t<T>* room) const {
+    if (!is_columns()) return {at + begin, channel};
+    transpose(at + begin * column, column, room, TILE, count, channels);
+    return {room, TILE};
+  }
+
+  void write_lines(int64_t begin, int64_t count, int64_t channels, Lines<T> from) const {
+    if (is_columns())
+      transpose(from.at, from.step, at + begin * column, column, channels, count);
+    else
+      for (int64_t c = 0; c < channels; ++c) std::copy_n(from[c], count, at + begin + c * channel);
+  }
+
   // Has the processor fetch a share of what will be read or written.
   ALWAYS_INLINE void fetch_share(int64_t begin, int64_t count, int64_t channels, int64_t share,
                                  int64_t shares) const {
     const int64_t all = is_columns() ? count : channels, step = is_columns() ? column : channel;
-    for (int64_t i = all * share / shares; i < all * (share + 1) / shares; ++i)
+    for (int64_t i = share; i < all; i += shares)
       fetch(at + begin * column + i * step, is_columns() ? channels : count);
   }
 };

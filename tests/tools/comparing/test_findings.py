@@ -74,6 +74,8 @@ def test_a_comparison_that_is_not_there_yet_counts(plan, records):
 def test_nothing_yet(plan):
     assert 'not yet two seeds' in sentences(find(plan, {}))[0]
     assert 'nearest' in markdown(find(plan, {}), facts_of(plan, {}, 'command'))
+    together = replace(plan, processes=2)
+    assert facts_of(together, {}, 'command')['runs'].endswith('hours, each by 2 processes')
 
 
 def test_alike_where_the_interval_is_narrow(plan, records, scores, line):

@@ -22,10 +22,11 @@ def cfg(tmp_path):
     return Config(dict(train_dataloader=dict(dataset=dataset), train_cfg=loop, work_dir='a'))
 
 
-def planned(cfg, tmp_path, seeds=4, cache=False):
+def planned(cfg, tmp_path, seeds=4, cache=False, processes=1):
     variants = [Variant(name, cfg) for name in ('nearest', 'dysample')]
     metric = find_metric('mIoU')
-    return make_plan(tmp_path, variants, variants[0], seeds, metric, ('nearest',), cache)
+    baselines = ('nearest',)
+    return make_plan(tmp_path, variants, variants[0], seeds, metric, baselines, cache, processes)
 
 
 def test_seeds_outside_and_variants_inside(cfg, tmp_path):
@@ -49,6 +50,9 @@ def test_a_key_is_of_all_that_a_run_depends_on(cfg, tmp_path):
     cfg.work_dir = 'b'
     assert first == [run.key for run in planned(cfg, tmp_path).runs]
     assert not {*first} & {run.key for run in planned(cfg, tmp_path, cache=True).runs}
+    others = [planned(cfg, tmp_path, processes=processes) for processes in (2, 3)]
+    assert len({*first, *(run.key for plan in others for run in plan.runs)}) == 3 * len({*first})
+    assert [plan.processes for plan in others] == [2, 3]
     cfg.train_cfg.max_iters = 201
     assert not {*first} & {run.key for run in planned(cfg, tmp_path).runs}
 

@@ -2,6 +2,7 @@
 
 import json
 import runpy
+import shutil
 from pathlib import Path
 
 import pytest
@@ -13,11 +14,13 @@ from torch import nn
 from comparing import records
 from comparing.cli import make_parser, plan_of
 from comparing.features import check_frozen
+from comparing.pictures import read
 from comparing.train import train
 from comparing.workers import do_all
 from mmdyup.upsamplers import Upsampler, register
 from mmdyup.upsamplers.registry import UPSAMPLERS
 from recipes.lite0 import PACKAGES
+from shapes import generate_shapes
 
 pytest.importorskip('mmseg')
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures('elsewhere')]
@@ -148,6 +151,8 @@ def test_a_run_that_was_killed_goes_on(moment, shapes, killer):
     assert resumed['resumed'] and [step for step, _ in resumed['losses']] == [1, 2, 3]
     for path in (comparison.folder / 'runs' / run.key).iterdir():
         path.unlink() if path.is_file() else None
+    # it was killed while it wrote the first
+    (comparison.folder / 'runs' / run.key / 'iter_1.pth').write_bytes(b'PK')
     whole = train(run, comparison.folder)
     assert not whole['resumed']
     assert resumed['losses'] == whole['losses'] and resumed['scores'] == whole['scores']
@@ -156,17 +161,83 @@ def test_a_run_that_was_killed_goes_on(moment, shapes, killer):
 
 def test_a_process_that_dies_takes_one_run_along(tmp_path, shapes):
     comparison = plan(FASTER, shapes, '--from-scratch', '--tiny')
-    first, second = comparison.runs[:2]
+    first, _, second = comparison.runs[:3]
     Path(first.config).write_text("__import__('os')._exit(7)\n")
-    told = []
-    do_all(comparison, [first], [None], lambda run, record: told.append((run, record)))
-    assert told[0][1]['status'] == 'failed' and 'exit code 7' in told[0][1]['error']
-    Path(first.config).write_text('model = 0\n')
+    Path(second.config).write_text('model = 0\n')
+    told = {}
     # two processes at once
-    do_all(comparison, [first, second], [None] * 2, lambda run, record: told.append((run, record)))
-    assert [record['status'] for _, record in told] == ['failed'] * 3
-    assert all('Traceback' not in record['error'] for _, record in told)
-    assert not records.is_done(records.read(comparison.folder)[first.key])
+    do_all(comparison, [first, second], [()] * 2, lambda run, record: told.update({run: record}))
+    assert told[first]['error'] == 'its process ended with exit code 7'
+    assert 'Error: ' in told[second]['error'] and 'Traceback' not in told[second]['error']
+    found = records.read(comparison.folder)
+    assert [found[run.key]['status'] for run in (first, second)] == ['failed'] * 2
+
+
+BREAKER = """
+import os
+import pathlib
+
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
+
+
+@HOOKS.register_module()
+class Breaker(Hook):
+    def before_train_iter(self, runner, *args, **options):
+        if runner.rank == 1 and runner.iter == 2 and not pathlib.Path('broken').exists():
+            pathlib.Path('broken').touch()
+            os.kill(os.getpid(), 9)
+"""
+
+
+def test_two_processes_train_each_run(tmp_path, monkeypatch):
+    """The first run is killed, goes on, and is done as a whole too; others follow.
+
+    Batch norm's statistics are each process's own here.
+    """
+    (tmp_path / 'breaker.py').write_text(BREAKER)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '')
+    data = generate_shapes(tmp_path / 'odd', num_train=4, num_val=3, size=64)
+    comparison = plan(
+        SEMANTIC,
+        data,
+        *('--from-scratch', '--tiny', '--only', '--upsamplers', 'nearest', 'bilinear'),
+        *('--launcher', 'pytorch', '--processes', '2'),
+        options=[
+            'train_cfg.max_iters=3',
+            'train_cfg.val_interval=3',
+            'train_dataloader.batch_size=2',
+            'default_hooks.checkpoint.interval=1',
+        ],
+    )
+    first, *others = (run for run in comparison.runs if not run.disturbed)
+    with open(first.config, 'a') as file:
+        file.write("custom_imports = dict(imports=['mmdyup', 'breaker'])\n")
+        file.write("custom_hooks = [dict(type='Breaker')]\n")
+    ended, pictures = [], []
+
+    def tell(run, record):
+        ended.append(record)
+        place = comparison.folder / 'runs' / run.key
+        pictures.append([seen.path for seen in read(place / 'pictures.npz')])
+        if len(ended) == 2:
+            shutil.rmtree(place)
+            (comparison.folder / records.FILE).unlink()
+
+    do_all(comparison, [first, first, first, *others], [()], tell)
+    killed, resumed, whole, *rest = ended
+    assert killed['status'] == 'failed' and killed['error'] == 'process 1 ended with exit code -9'
+    assert resumed['resumed'] and not whole['resumed']
+    for fact in ('losses', 'scores', 'curve'):
+        assert resumed[fact] == whole[fact]
+    assert all(record['status'] == 'done' for record in [whole, *rest])
+    lines = (comparison.folder / records.FILE).read_text().splitlines()
+    assert [json.loads(line)['key'] for line in lines] == [run.key for run in (first, *others)]
+    # each was drawn once, in the same order by all
+    assert len({*pictures[1]}) == 3 and all(names == pictures[1] for names in pictures[1:])
+    weights = torch.load(comparison.folder / 'runs' / first.key / 'weights.pth')['state_dict']
+    assert not any(name.startswith('module.') for name in weights)
 
 
 def test_the_whole_of_it(shapes, capsys):
@@ -232,6 +303,8 @@ def test_a_backbone_that_learns_keeps_nothing():
         (['--effect', '-1'], '--effect'),
         (['--gpus', 'one'], '--gpus one: give numbers'),
         (['--gpus', '99'], 'there is no GPU 99'),
+        (['--processes', '0'], '--processes 0: give'),
+        (['--launcher', 'pytorch', '--gpus', ''], 'give numbers'),
         (['--upsamplers', 'no_such'], 'there is no no_such'),
         (['--lite0', '--from-scratch'], 'leave --from-scratch out'),
     ],
