@@ -70,7 +70,7 @@ def _gradient(grad, needed, x, kernels, offsets, k, groups, s, backend):
     # contiguous, few as its channels are; not rounded, as in the forward pass
     small = kernels.to(compute_dtype(x, kernels)).contiguous()
     cells = pairs_as_cells(offsets, s, groups)
-    large = sample(small, cells, None, 1.0, backend)
+    large = sample(small, cells, None, 1.0, False, backend)
     grad_x = grad_kernels = grad_offsets = None
     if needed[0]:
         grad_x = spread(large, grad, k, groups, s, x.dtype, is_channels_last(x), backend)

@@ -126,6 +126,10 @@ def test_dtype_and_memory_format_are_the_callers(dtype, memory_format, device):
     assert y.dtype == dtype and y.is_contiguous(memory_format=memory_format)
     expected = carafe(x.double(), m.double(), backend='reference')
     torch.testing.assert_close(y.double(), expected, rtol=torch.finfo(dtype).eps, atol=1e-6)
+    for other in FORMATS:
+        z = carafe(x, m, memory_format=other)
+        assert z.is_contiguous(memory_format=other)
+        torch.testing.assert_close(z, y)
 
 
 @pytest.mark.parametrize('groups, backend', [(1, 'auto'), (2, 'auto'), (2, 'reference')])

@@ -108,6 +108,12 @@ def test_dtype_and_memory_format_are_the_callers(dtype, memory_format, device):
     y.sum().backward()
     assert (feature.grad.dtype, o.grad.dtype) == (dtype, dtype)
     assert feature.grad.is_contiguous(memory_format=memory_format)
+    for other in FORMATS:
+        z = point_sample(feature, o, 2, 2, memory_format=other)
+        assert z.is_contiguous(memory_format=other)
+        torch.testing.assert_close(z, y)
+        gradients = torch.autograd.grad(z.sum(), (feature, o))
+        torch.testing.assert_close(gradients, (feature.grad, o.grad))
 
 
 @functools.cache
@@ -229,7 +235,9 @@ def test_the_operator_is_registered_as_pytorch_asks(memory_format, way):
         o.unflatten(1, (2, 2, 2, 2)).requires_grad_(),
     )
     for start in (None, torch.randn(2, 2, 2, 2)):
-        torch.library.opcheck(torch.ops.mmdyup.sample.default, (*args, start, 0.5, way))
+        last = memory_format == torch.channels_last
+        args_ = (*args, start, 0.5, last, way)
+        torch.library.opcheck(torch.ops.mmdyup.sample.default, args_)
 
 
 def test_memory_beyond_input_and_output(memory_format, way):

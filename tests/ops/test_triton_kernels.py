@@ -385,7 +385,7 @@ def test_registered_as_pytorch_asks(op, device):
         others = (*others, op == 'carafe_of_logits', torch.float32, False)
     elif op == 'point_sample':
         args = (args[0], args[1].unflatten(1, (2, 1, 2, 2)))
-        others = (torch.zeros(2, 1, 2, 2, device=device), 0.3)
+        others = (torch.zeros(2, 1, 2, 2, device=device), 0.3, False)
     torch.library.opcheck(
         getattr(torch.ops.mmdyup, PRIMITIVES[op][0]).default,
         (*(t.detach().requires_grad_() for t in args), *others, 'triton'),

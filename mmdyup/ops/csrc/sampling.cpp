@@ -10,7 +10,7 @@ namespace mmdyup {
 namespace {
 
 // How many columns ahead of the work the processor fetches what lies side by side.
-constexpr int64_t AHEAD = 4;
+constexpr int64_t AHEAD = 12;
 
 // Where one group samples the columns of a tile, which are ordered by place, then cell.
 template <class T> struct Samples {
@@ -90,6 +90,13 @@ template <class T> struct View {
   Samples<T> samples;
   Columns<const T> x;
   T* grad_x;
+
+  // Has the processor fetch what a later one of `count` samples meets of the lower row: the upper
+  // one was met by the line before.
+  ALWAYS_INLINE void fetch_lower(int64_t i, int64_t count) const {
+    const int64_t later = std::min(i + AHEAD, count - 1);
+    fetch(x.from(samples.pixel[later] + samples.down[later]).at, block.channels);
+  }
 };
 
 template <class T>
@@ -241,6 +248,7 @@ void sample_all(const Sampling& size, const T* x, const T* offsets, const T* sta
             size.y_channels_last ? row.columns(tile.cell * s) : tile_of_y.columns();
         const int64_t channels = size.y_channels_last ? size.channels : first.channels;
         each_column(size, tile, row, channels, [&](int64_t column, int64_t i) {
+          for (const View<T>& view : views) view.fetch_lower(i, tile.cells * s);
           for (const View<T>& view : views)
             sample(view.samples, i, view.x, view.block.channels,
                    out.from(column, view.block.first - first.first).at);

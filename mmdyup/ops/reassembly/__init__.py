@@ -27,6 +27,7 @@ def carafe(
     scale_factor: int = 2,
     backend: str = 'auto',
     softmax: bool = False,
+    memory_format: torch.memory_format | None = None,
 ) -> Tensor:
     """Content-aware reassembly (CARAFE, Wang et al., ICCV 2019, equation 4).
 
@@ -44,9 +45,10 @@ def carafe(
             (plain loops, for checking), or 'triton' (CUDA).
         softmax: Whether ``kernels`` are logits, and their softmax over a group's k² the kernels;
             Triton then never stores these in the forward pass.
+        memory_format: That of the result; None is that of ``x``.
 
     Returns:
-        (N, C, sH, sW) in the dtype and memory format of ``x``.
+        (N, C, sH, sW) in the dtype of ``x``.
 
     Raises:
         TypeError: An argument is not a floating tensor, or a ratio is not an integer.
@@ -57,30 +59,37 @@ def carafe(
     run = choose_backend('carafe', backend, x)
     if run == 'fastest':
         maps, sizes = (x, kernels), dict(groups=groups, scale_factor=scale_factor, softmax=softmax)
-        run = choose_fastest('carafe', carafe, maps, sizes)
-    return run_carafe(x, kernels, k, groups, scale_factor, run, softmax)
+        run = choose_fastest('carafe', carafe, maps, dict(sizes, memory_format=memory_format))
+    return run_carafe(x, kernels, k, groups, scale_factor, run, softmax, memory_format)
 
 
 def run_carafe(
-    x: Tensor, kernels: Tensor, k: int, groups: int, s: int, run: str, softmax: bool
+    x: Tensor,
+    kernels: Tensor,
+    k: int,
+    groups: int,
+    s: int,
+    run: str,
+    softmax: bool,
+    memory_format: torch.memory_format | None = None,
 ) -> Tensor:
     """:func:`carafe` by the backend ``run``, of arguments that were checked."""
+    wanted = memory_format_of(x) if memory_format is None else memory_format
     in_triton = run.startswith('triton')
     if run == 'native' and is_exported() and exports_tiles():
         y = multiply_tiles(x, kernels, k, groups, s, softmax)
-        return y.contiguous(memory_format=memory_format_of(x))
+        return y.contiguous(memory_format=wanted)
     if softmax and not in_triton:
         kernels = softmax_kernels(kernels, groups)
     if run == 'mmcv':
-        y = mmcv.reassemble(x, kernels, k, groups, s)
-        return y.contiguous(memory_format=memory_format_of(x))
+        return mmcv.reassemble(x, kernels, k, groups, s).contiguous(memory_format=wanted)
     if run == 'reference':
-        return reference.carafe(x, kernels, k, groups, s)
+        return reference.carafe(x, kernels, k, groups, s).contiguous(memory_format=wanted)
     if is_exported():
         # torch.jit's graphs are those that counters of operations read
         plain = native.multiply_windows if torch.jit.is_tracing() else native.sum_shifts
-        return plain(x, kernels, k, groups, s).contiguous(memory_format=memory_format_of(x))
-    last = is_channels_last(x)
+        return plain(x, kernels, k, groups, s).contiguous(memory_format=wanted)
+    last = wanted == torch.channels_last
     return reassemble(x, kernels, k, groups, s, softmax and in_triton, x.dtype, last, run)
 
 

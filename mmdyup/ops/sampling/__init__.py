@@ -15,7 +15,7 @@ from ..checks import (
 )
 from ..fastest import choose_fastest
 from ..register import register
-from ..tensors import empty_upsampled, memory_format_of, split_cells
+from ..tensors import format_of, is_channels_last, memory_format_of, split_cells
 from . import exported
 
 
@@ -27,6 +27,7 @@ def point_sample(
     backend: str = 'auto',
     scale: float = 1.0,
     start: Tensor | None = None,
+    memory_format: torch.memory_format | None = None,
 ) -> Tensor:
     """Upsamples by one bilinear sample for every output position (DySample, section 3.1).
 
@@ -49,9 +50,10 @@ def point_sample(
         scale: What the offsets are multiplied by.
         start: (1, 2·groups·s², 1, 1), any floating dtype, in low-resolution pixels, added to every
             cell's scaled offsets; a constant, without a gradient. None is 0.
+        memory_format: That of the result; None is that of ``x``.
 
     Returns:
-        (N, C, sH, sW) in the dtype and memory format of ``x``.
+        (N, C, sH, sW) in the dtype of ``x``.
 
     Raises:
         TypeError: An argument is not a floating tensor, a ratio is not an integer, or the scale
@@ -72,15 +74,18 @@ def point_sample(
     check_same_device(x, offsets=offsets, start=start)
     run = choose_backend('point_sample', backend, x)
     if run == 'fastest':
-        sizes = dict(scale_factor=scale_factor, groups=groups, scale=scale)
+        sizes = dict(
+            scale_factor=scale_factor, groups=groups, scale=scale, memory_format=memory_format
+        )
         run = choose_fastest('point_sample', point_sample, (x, offsets), sizes, start=start)
     places = (2, groups, scale_factor, scale_factor)
     if start is not None:
         start = start.detach().reshape(places)
     offsets = offsets.unflatten(1, places)
     if run == 'reference':
-        return reference.point_sample(x, offsets, scale, start)
-    return run_sample(x, offsets, start, scale, run)
+        y = reference.point_sample(x, offsets, scale, start)
+        return y if memory_format is None else y.contiguous(memory_format=memory_format)
+    return run_sample(x, offsets, start, scale, run, memory_format)
 
 
 def expand_kernels(
@@ -127,13 +132,23 @@ def expand_kernels(
 
 
 def run_sample(
-    x: Tensor, offsets: Tensor, start: Tensor | None, scale: float, backend: str
+    x: Tensor,
+    offsets: Tensor,
+    start: Tensor | None,
+    scale: float,
+    backend: str,
+    memory_format: torch.memory_format | None = None,
 ) -> Tensor:
     """:data:`sample`, or plain operations in a graph that cannot hold it."""
+    wanted = memory_format_of(x) if memory_format is None else memory_format
     if is_exported():
         plain = exported.sample_rows if exports_rows() else exported.sample_grid
-        return plain(x, offsets, start, scale)
-    return sample(x, offsets, start, scale, backend)
+        y = plain(x, offsets, start, scale)
+    else:
+        # the others write in the format of x
+        last = wanted == torch.channels_last if backend == 'cpp' else is_channels_last(x)
+        y = sample(x, offsets, start, scale, last, backend)
+    return y.contiguous(memory_format=wanted)
 
 
 def check_pairs(x: Tensor, offsets: Tensor, scale_factor: int, groups: int) -> None:
@@ -150,8 +165,15 @@ def pairs_as_cells(offsets: Tensor, scale_factor: int, groups: int) -> Tensor:
     return pairs.permute(0, 2, 1, 4, 6, 3, 5)
 
 
-def _empty_sample(x, offsets, start, scale, backend):
-    return empty_upsampled(x, offsets.shape[3])
+def _empty_sample(x, offsets, start, scale, channels_last, backend):
+    n, c, h, w = x.shape
+    s = offsets.shape[3]
+    return torch.empty(
+        (n, c, s * h, s * w),
+        dtype=x.dtype,
+        device=x.device,
+        memory_format=format_of(channels_last),
+    )
 
 
 def _empty_sample_backward(x, grad_y, offsets, start, scale, backend):
@@ -159,7 +181,7 @@ def _empty_sample_backward(x, grad_y, offsets, start, scale, backend):
     return grad_x, torch.empty_like(offsets)
 
 
-def _sample_gradient(grad, needed, x, offsets, start, scale, backend):
+def _sample_gradient(grad, needed, x, offsets, start, scale, channels_last, backend):
     return sample_backward(x, grad, offsets, start, scale, backend)
 
 
@@ -167,7 +189,7 @@ def _multiply_adds(x, offsets, *_) -> int:
     return 4 * x.numel() * offsets.shape[3] ** 2
 
 
-_GIVEN = 'Tensor offsets, Tensor? start, float scale, str backend'
+_GIVEN = 'Tensor offsets, Tensor? start, float scale'
 
 #: Place (i, j) of cell (h, w) reads its group's channels of x, (N, C, H, W), at column w + o_x and
 #: row h + o_y, where o = start + scale · offsets, pixel centres stand at whole numbers, and
@@ -175,7 +197,7 @@ _GIVEN = 'Tensor offsets, Tensor? start, float scale, str backend'
 #: half-precision features, whose own dtype cannot hold them. Offsets are (N, 2, groups, s, s, H, W)
 #: with any strides, o_x before o_y; the start is a constant, (2, groups, s, s).
 sample = register(
-    f'sample(Tensor x, {_GIVEN}) -> Tensor',
+    f'sample(Tensor x, {_GIVEN}, bool channels_last, str backend) -> Tensor',
     'sampling',
     _empty_sample,
     _sample_gradient,
@@ -183,7 +205,7 @@ sample = register(
 )
 #: The gradients of the feature and of the offsets.
 sample_backward = register(
-    f'sample_backward(Tensor x, Tensor grad_y, {_GIVEN}) -> (Tensor, Tensor)',
+    f'sample_backward(Tensor x, Tensor grad_y, {_GIVEN}, str backend) -> (Tensor, Tensor)',
     'sampling',
     _empty_sample_backward,
     'The gradient of a gradient of bilinear samples (DySample, DLU) is not implemented; '

@@ -50,7 +50,8 @@ def sample_backward(
     threads, last = count_threads(grad_y.numel(), _LITTLE), not x.is_contiguous()
     if last:  # threads divide rows
         block, blocks = x.shape[1] // offsets.shape[2], 1
-        grad_y = grad_y.contiguous(memory_format=torch.channels_last)
+        if threads > 1:  # which keep pixels of it for each other
+            grad_y = grad_y.contiguous(memory_format=torch.channels_last)
     else:
         block, blocks = divide_channels(*x.shape[:2], offsets.shape[2], threads)
     if blocks == 1:
