@@ -4,6 +4,8 @@ STACK ?= openmmlab
 PYTHON ?= python3
 VENV := .venv$(if $(filter-out openmmlab,$(STACK)),-$(STACK))
 RUN := $(VENV)/bin/python
+# A process for every core, with its share of threads; whoever is done takes from the others.
+PYTEST := $(RUN) -m pytest --numprocesses logical --maxprocesses 8 --dist worksteal
 
 .PHONY: setup demo test test-ultralytics quick lint wheel clean
 
@@ -14,7 +16,7 @@ demo: setup
 	$(RUN) tools/train.py configs/faster_rcnn_dysample.py --shapes
 
 test: lint
-	$(RUN) -m pytest
+	$(PYTEST)
 
 # The tests in Ultralytics again, with other versions of it: docs/yolo.md
 test-ultralytics: setup
@@ -22,7 +24,7 @@ test-ultralytics: setup
 
 # For everyday work: what takes long is left out.
 quick: setup
-	$(RUN) -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 lint: setup
 	$(RUN) -m ruff check

@@ -4,6 +4,10 @@ import os
 
 # must be said before torch is loaded: threads that wait spinning crawl where cores are shared
 os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
+# so must how many there are: processes that test side by side share the cores
+if 'PYTEST_XDIST_WORKER_COUNT' in os.environ:
+    share = (os.cpu_count() or 1) // int(os.environ['PYTEST_XDIST_WORKER_COUNT'])
+    os.environ.setdefault('OMP_NUM_THREADS', str(max(share, 1)))
 
 import pytest  # noqa: E402
 import torch  # noqa: E402

@@ -107,7 +107,7 @@ def test_every_upsampler_is_drawn(name, tmp_path):
 
 
 CONFIGS = {
-    'mask_rcnn_freqfusion': 4,
+    'mask_rcnn_dysample': 4,
     'panoptic_fpn_fade': 3,
     'segformer_b1_carafe': 6,
     'depthformer_swin_t_dlu': 4,

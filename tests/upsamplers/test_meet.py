@@ -87,7 +87,7 @@ PICTURES = [(20, 22), (17, 24), (32, 31), (19, 17)]
 @needs_export_for_any_size
 @pytest.mark.slow
 @pytest.mark.parametrize('strict', [False, True])
-@pytest.mark.parametrize('type', ['DySample', 'FADE', 'SAPA'])
+@pytest.mark.parametrize('type', ['DySample', 'FADE'])
 def test_a_pyramid_is_exported_for_any_picture(type, strict, pyramid):
     pyramid = pyramid(dict(type=type))
     size = dict.fromkeys((2, 3), torch.export.Dim.AUTO)
