@@ -76,9 +76,12 @@ def _gradient(grad, needed, x, kernels, offsets, k, groups, s, backend):
         grad_x = spread(large, grad, k, groups, s, x.dtype, is_channels_last(x), backend)
     if needed[1] or needed[2]:
         grad_large = scores(x, grad, k, groups, s, large.dtype, False, backend)
-        grad_kernels, grad_cells = sample_backward(small, grad_large, cells, None, 1.0, backend)
+        grad_kernels, grad_cells = sample_backward(
+            small, grad_large, cells, None, 1.0, needed[1:3], backend
+        )
         grad_kernels = grad_kernels.to(kernels.dtype)
-        grad_offsets = grad_cells.permute(0, 2, 1, 5, 3, 6, 4).reshape(offsets.shape)
+        if needed[2]:
+            grad_offsets = grad_cells.permute(0, 2, 1, 5, 3, 6, 4).reshape(offsets.shape)
     return grad_x, grad_kernels, grad_offsets
 
 

@@ -43,7 +43,7 @@ def register(
             and is the result where a batch is empty.
         gradient: ``gradient(grad, needed, *arguments)``, the gradients of the leading arguments
             from that of the one result; ``needed`` says of each argument whether its gradient is
-            needed. Or the sentence that is raised where one is asked for.
+            needed, and others are dropped. Or the sentence that is raised where one is asked for.
         multiply_adds: Their number, from the arguments, for
             ``torch.utils.flop_counter.FlopCounterMode``, which takes two operations for each.
 
@@ -103,7 +103,10 @@ def _with_gradient(op: Callable, gradient: Gradient | str) -> Callable:
             if isinstance(gradient, str):
                 raise NotImplementedError(gradient)
             args = (*ctx.saved_tensors, *ctx.others)
-            known = gradient(*grads, ctx.needs_input_grad, *args)
+            needed = ctx.needs_input_grad
+            known = gradient(*grads, needed, *args)
+            known = (z if is_needed else None for z, is_needed in zip(known, needed, strict=False))
+            known = tuple(known)
             return (*known, *(None,) * (len(args) - len(known)))
 
     def call(*args):

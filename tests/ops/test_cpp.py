@@ -186,7 +186,7 @@ def test_samples_and_their_gradients_equal_the_loops(
         y_, grad_x, grad_o = (torch.empty_like(z) for z in (grad_, x_, o_))
         with set_threads(threads):
             cpp.sample(x_, o_, start, 0.7, y_)
-            cpp.sample_backward(x_, grad_, o_, start, 0.7, grad_x, grad_o)
+            cpp.sample_backward(x_, grad_, o_, start, 0.7, [True, True], grad_x, grad_o)
         results = tuple(z.double() for z in (y_, grad_x, grad_o))
         torch.testing.assert_close(results, expected, **CLOSE[dtype])
 

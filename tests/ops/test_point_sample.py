@@ -1,4 +1,5 @@
 import functools
+import itertools
 
 import pytest
 import torch
@@ -7,6 +8,7 @@ from torch.autograd import gradcheck
 
 from benchmarks.memory import peak_bytes
 from mmdyup.ops import point_sample
+from mmdyup.ops.sampling import sample_backward
 from mmdyup.testing import needs_opcheck, needs_operators_in_graphs
 from mmdyup.upsamplers.dysample import bilinear_start
 
@@ -53,6 +55,34 @@ def test_gradcheck(n, c, h, w, groups, s, memory_format):
         (x.requires_grad_(), o.requires_grad_()),
         fast_mode=True,
     )
+
+
+@pytest.mark.parametrize('dtype', [torch.float16, torch.float64])
+@pytest.mark.parametrize('n, c, h, w, groups, s', [*CASES, (1, 40, 6, 5, 1, 2)])
+def test_a_gradient_that_is_not_needed_is_not_made(
+    n, c, h, w, groups, s, dtype, memory_format, way, set_threads
+):
+    x, o = inputs(n, c, h, w, groups, s)
+    x, o = x.to(dtype, memory_format=memory_format), o.unflatten(1, (2, groups, s, s))
+    grad = torch.randn(n, c, s * h, s * w).to(dtype, memory_format=memory_format)
+    given = x, grad, o, None, 0.7
+    with set_threads(2):
+        grads = sample_backward(*given, [True, True], way)
+        for needed in itertools.product([False, True], repeat=2):
+            some = sample_backward(*given, needed, way)
+            for one, is_needed, expected in zip(some, needed, grads, strict=True):
+                torch.testing.assert_close(one, expected if is_needed else expected.new_empty(0))
+
+
+@pytest.mark.parametrize('asked', [0, 1])
+def test_the_gradient_of_one_argument_alone(asked, memory_format):
+    maps = inputs(*CASES[0], dtype=torch.float64, requires_grad=True)
+    expected = torch.autograd.grad(point_sample(*maps, 2, 2, 'reference').square().sum(), maps)
+    args = [z.detach().to(memory_format=memory_format) for z in maps]
+    args[asked].requires_grad_()
+    point_sample(*args, 2, 2).square().sum().backward()
+    torch.testing.assert_close(args[asked].grad, expected[asked])
+    assert args[1 - asked].grad is None
 
 
 def test_the_start_is_a_constant():

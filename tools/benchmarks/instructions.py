@@ -68,7 +68,7 @@ def run_kernels(
     offsets = empty(8 * s * s, h, w, torch.float32).unflatten(1, (2, 4, s, s))
     start = torch.empty(2, 4, s, s)
     sampling.sample(x, offsets, start, 0.25, y)
-    sampling.sample_backward(x, y, offsets, start, 0.25, x, torch.empty_like(offsets))
+    sampling.sample_backward(x, y, offsets, start, 0.25, [True, True], x, torch.empty_like(offsets))
 
 
 def count(kernel: CompiledKernel) -> Count:

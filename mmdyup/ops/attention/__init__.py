@@ -194,7 +194,7 @@ def _compare_gradient(
         last = is_channels_last(query)
         grad_query = collect(key, grad, positions, groups, heads, query.dtype, last, backend)
     if needed[1] or needed[2]:
-        grad_key, _, grad_positions = _go_back(
+        grad_key, _, grad_positions = collect_backward(
             key, grad, positions, query, groups, heads, (needed[1], False, needed[2]), backend
         )
     return grad_query, grad_key, grad_positions
@@ -203,7 +203,7 @@ def _compare_gradient(
 def _collect_gradient(
     grad, needed, value, weights, positions, groups, heads, dtype, channels_last, backend
 ):
-    return _go_back(value, weights, positions, grad, groups, heads, needed[:3], backend)
+    return collect_backward(value, weights, positions, grad, groups, heads, needed[:3], backend)
 
 
 def _attend_gradient(
@@ -232,11 +232,6 @@ def _attend_gradient(
     grad_query, _, _ = of_comparison(of_query, False, False)
     grad_bias = grad_logits.to(bias.dtype) if of_bias else None
     return grad_query, grad_key, grad_value, grad_positions, grad_bias
-
-
-def _go_back(value, weights, positions, grad_y, groups, heads, needed, backend):
-    grads = collect_backward(value, weights, positions, grad_y, groups, heads, needed, backend)
-    return tuple(z if is_needed else None for z, is_needed in zip(grads, needed, strict=True))
 
 
 def _of_compare(query, key, positions, groups, heads, *_) -> int:

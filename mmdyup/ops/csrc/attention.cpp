@@ -202,7 +202,7 @@ private:
 // The pixels of a window that points touch, each of them once.
 template <class T> class Window {
   int64_t steps[CELLS];  // from the northwest one, in values of a table
-  T values[CELLS + 1];   // of the pixels; the last is no pixel's
+  T values[CELLS + 1] = {};  // of the pixels; the last is no pixel's
 
 public:
   int64_t count = 0;
@@ -232,7 +232,6 @@ public:
       values[cell + SIDE + 1] += of[3 * TILE];
     }
     list(touched, corner);
-    for (int64_t i = 0; i < count; ++i) factors[i] = values[cells[i]];
   }
 
   // The pixels alone.
@@ -266,6 +265,7 @@ private:
       const int32_t cell = __builtin_ctzll(touched);
       cells[count] = cell;
       at[count] = corner + steps[cell];
+      factors[count] = values[cell];
     }
     for (int64_t i = count; i % 4; ++i) {
       cells[i] = CELLS;
@@ -559,12 +559,11 @@ void collect_backward(const Attention& size, const T* x, const T* weights, const
   extern "C" void mmdyup_collect_backward_##name(                                                \
       const mmdyup::Attention* size, const T* value, const T* weights, const T* positions,       \
       const T* grad_y, T* tables, T* grad_value, T* grad_weights, T* grad_positions) {           \
-    const auto go_back = !grad_value ? mmdyup::collect_backward<true, false, T>                  \
-                         : grad_weights || grad_positions                                        \
-                             ? mmdyup::collect_backward<true, true, T>                           \
-                             : mmdyup::collect_backward<false, true, T>;                         \
-    go_back(*size, value, weights, positions, grad_y, tables, grad_value, grad_weights,          \
-            grad_positions);                                                                     \
+    mmdyup::choose(grad_weights || grad_positions, grad_value, [&](auto products, auto spread) { \
+      mmdyup::collect_backward<products.value, spread.value>(*size, value, weights, positions,   \
+                                                             grad_y, tables, grad_value,         \
+                                                             grad_weights, grad_positions);      \
+    });                                                                                          \
   }
 
 EXPORT(float, float32)

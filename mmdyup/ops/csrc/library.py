@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 # as in interface.cpp
-_INTERFACE = 7
+_INTERFACE = 8
 
 #: Channels of a block at most, where a tile of it must stay in the first cache.
 BLOCK = 128

@@ -181,6 +181,16 @@ template <class T> struct Row {
   }
 };
 
+// run(multiplies, spreads) by constants: whether products with pixels are needed, and whether the
+// gradients of pixels are.
+template <class Run> void choose(bool multiplies, bool spreads, Run run) {
+  const std::true_type yes;
+  const std::false_type no;
+  if (multiplies && spreads) run(yes, yes);
+  else if (multiplies) run(yes, no);
+  else if (spreads) run(no, yes);
+}
+
 // Calls work(part, from, to) for rows `from` to `to` of every part's rows, each thread with as many
 // rows as the others.
 template <class Work> void divide(const Map& map, int64_t parts, int64_t rows, Work work) {

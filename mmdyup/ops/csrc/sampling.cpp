@@ -147,7 +147,7 @@ inline void sample(const Samples<T>& samples, int64_t i, Columns<const T> x, int
 
 // Adds to the gradients of the four pixels, and makes `sums` of the products of each with grad_y.
 // Not inline, or compilers run out of registers.
-template <class T>
+template <bool multiplies, bool spreads, class T>
 __attribute__((noinline)) void sample_backward(const View<T>& view, int64_t i, const T* grad_y,
                                                bool is_late, T* nowhere, T* sums) {
   const Samples<T>& samples = view.samples;
@@ -157,7 +157,7 @@ __attribute__((noinline)) void sample_backward(const View<T>& view, int64_t i, c
   const T* nw = view.x.at + pixel;
   const T *ne = nw + right, *sw = nw + down, *se = sw + right;
   // a neighbour beyond the border gets nothing, whatever the gradient is
-  T* grad_nw = is_late ? nowhere : view.grad_x + pixel;
+  T* grad_nw = is_late || !spreads ? nowhere : view.grad_x + pixel;
   T* grad_ne = right && !is_late ? grad_nw + right : nowhere;
   T* grad_sw = down && !is_late ? grad_nw + down : nowhere;
   T* grad_se = right && down && !is_late ? grad_sw + right : nowhere;
@@ -166,26 +166,34 @@ __attribute__((noinline)) void sample_backward(const View<T>& view, int64_t i, c
   int64_t c = 0;
   for (; c + LANES<T> <= channels; c += LANES<T>) {
     const Vector<T> grad = load_to_register(grad_y + c);
-    products[0] += grad * load(nw + c);
-    products[1] += grad * load(ne + c);
-    products[2] += grad * load(sw + c);
-    products[3] += grad * load(se + c);
-    store(grad_nw + c, load(grad_nw + c) + by_nw * grad);
-    store(grad_ne + c, load(grad_ne + c) + by_ne * grad);
-    store(grad_sw + c, load(grad_sw + c) + by_sw * grad);
-    store(grad_se + c, load(grad_se + c) + by_se * grad);
+    if constexpr (multiplies) {
+      products[0] += grad * load(nw + c);
+      products[1] += grad * load(ne + c);
+      products[2] += grad * load(sw + c);
+      products[3] += grad * load(se + c);
+    }
+    if constexpr (spreads) {
+      store(grad_nw + c, load(grad_nw + c) + by_nw * grad);
+      store(grad_ne + c, load(grad_ne + c) + by_ne * grad);
+      store(grad_sw + c, load(grad_sw + c) + by_sw * grad);
+      store(grad_se + c, load(grad_se + c) + by_se * grad);
+    }
   }
-  sum_four(products, sums);
+  if constexpr (multiplies) sum_four(products, sums);
   for (; c < channels; ++c) {
     const T grad = grad_y[c];
-    sums[0] += grad * nw[c];
-    sums[1] += grad * ne[c];
-    sums[2] += grad * sw[c];
-    sums[3] += grad * se[c];
-    grad_nw[c] += by_nw * grad;
-    grad_ne[c] += by_ne * grad;
-    grad_sw[c] += by_sw * grad;
-    grad_se[c] += by_se * grad;
+    if constexpr (multiplies) {
+      sums[0] += grad * nw[c];
+      sums[1] += grad * ne[c];
+      sums[2] += grad * sw[c];
+      sums[3] += grad * se[c];
+    }
+    if constexpr (spreads) {
+      grad_nw[c] += by_nw * grad;
+      grad_ne[c] += by_ne * grad;
+      grad_sw[c] += by_sw * grad;
+      grad_se[c] += by_se * grad;
+    }
   }
 }
 
@@ -284,7 +292,7 @@ template <class T> struct Late {
   }
 };
 
-// What the gradients are made of, and that of the offsets.
+// What the gradients are made of, and that of the offsets. One that is not needed is null.
 template <class T> struct Given {
   const Sampling& size;
   const T *grad_y, *offsets, *start;
@@ -293,7 +301,7 @@ template <class T> struct Given {
 
 // For rows `from` to `to` of cells. With `late`, rows of pixels are divided between threads as these
 // are, and a sample that meets another thread's is added to it.
-template <class T>
+template <bool multiplies, bool spreads, class T>
 void go_back(const Given<T>& given, const Part& part, Columns<const T> x, Columns<T> grad_x,
              int64_t from, int64_t to, std::vector<Late<T>>* late) {
   const Sampling& size = given.size;
@@ -329,12 +337,14 @@ void go_back(const Given<T>& given, const Part& part, Columns<const T> x, Column
           const bool is_late = late && (pixel < from * size.width ||
                                         pixel + view.samples.down[i] >= to * size.width);
           if (is_late) late->emplace_back(view, i, grad_y);
-          sample_backward(view, i, grad_y, is_late, nowhere.columns().at, to_sums);
+          sample_backward<multiplies, spreads>(view, i, grad_y, is_late, nowhere.columns().at,
+                                               to_sums);
           to_sums += 4 * columns;
         }
       });
       const T* of_view = sums.get();
       for (const View<T>& view : views) {
+        if (!multiplies) break;
         write_grad_offsets(size, part.image, view, tile, of_view, given.grad_offsets);
         of_view += 4 * columns;
       }
@@ -342,16 +352,18 @@ void go_back(const Given<T>& given, const Part& part, Columns<const T> x, Column
 }
 
 // For x and y in channels-last: threads divide rows, and share channels where they would meet.
-template <class T> void go_back_in_place(const Given<T>& given, const T* x, T* grad_x) {
+template <bool multiplies, bool spreads, class T>
+void go_back_in_place(const Given<T>& given, const T* x, T* grad_x) {
   const Sampling& size = given.size;
   std::vector<std::vector<Late<T>>> late(size.threads);
   divide(size, size.images, size.height, [&](int64_t image, int64_t from, int64_t to) {
     const int64_t row = size.width * size.channels, at = image * size.height * row;
-    std::fill_n(grad_x + at + from * row, (to - from) * row, T(0));
-    const bool is_whole = from == 0 && to == size.height;
-    go_back<T>(given, Part(size, 1, image), {x + at, size.channels},
-            {grad_x + at, size.channels}, from, to,
-            is_whole ? nullptr : &late[omp_get_thread_num()]);
+    T* grads = spreads ? grad_x + at : nullptr;
+    if (spreads) std::fill_n(grads + from * row, (to - from) * row, T(0));
+    const bool is_alone = !spreads || (from == 0 && to == size.height);
+    go_back<multiplies, spreads, T>(given, Part(size, 1, image), {x + at, size.channels},
+                                    {grads, size.channels}, from, to,
+                                    is_alone ? nullptr : &late[omp_get_thread_num()]);
   });
   const auto is_empty = [](const auto& samples) { return samples.empty(); };
   if (std::all_of(late.begin(), late.end(), is_empty)) return;
@@ -362,7 +374,8 @@ template <class T> void go_back_in_place(const Given<T>& given, const T* x, T* g
 }
 
 // `tables` has room for two of a block for each thread: threads divide blocks.
-template <class T> void go_back_in_tables(const Given<T>& given, const T* x, T* tables, T* grad_x) {
+template <bool multiplies, bool spreads, class T>
+void go_back_in_tables(const Given<T>& given, const T* x, T* tables, T* grad_x) {
   const Sampling& size = given.size;
   const int64_t pixels = size.pixels(), width = size.width, blocks = size.blocks();
   divide(size, size.images * blocks, 1, [&](int64_t unit, int64_t, int64_t) {
@@ -371,11 +384,12 @@ template <class T> void go_back_in_tables(const Given<T>& given, const T* x, T* 
     T* table = tables + 2 * omp_get_thread_num() * pixels * size.block;
     const Columns<T> at = {table, block.channels};
     const Columns<T> grad_at = {table + pixels * size.block, block.channels};
-    for (int64_t row = 0; row < size.height; ++row)
+    for (int64_t row = 0; multiplies && row < size.height; ++row)
       row_of_x(size, x, part.image, block, row).read(0, width, block.channels, at.from(row * width));
-    std::fill_n(grad_at.at, pixels * block.channels, T(0));
-    go_back<T>(given, part, {at.at, at.step}, grad_at, 0, size.height, nullptr);
-    for (int64_t row = 0; row < size.height; ++row)
+    if (spreads) std::fill_n(grad_at.at, pixels * block.channels, T(0));
+    go_back<multiplies, spreads, T>(given, part, {at.at, at.step}, grad_at, 0, size.height,
+                                    nullptr);
+    for (int64_t row = 0; spreads && row < size.height; ++row)
       row_of_x(size, grad_x, part.image, block, row)
           .write(0, width, block.channels, grad_at.from(row * width));
   });
@@ -393,8 +407,12 @@ template <class T> void go_back_in_tables(const Given<T>& given, const T* x, T* 
       const mmdyup::Sampling* size, const T* x, const T* grad_y, const T* offsets,               \
       const T* start, T* tables, T* grad_x, T* grad_offsets) {                                   \
     const mmdyup::Given<T> given = {*size, grad_y, offsets, start, grad_offsets};                \
-    if (size->x_channels_last) mmdyup::go_back_in_place(given, x, grad_x);                       \
-    else mmdyup::go_back_in_tables(given, x, tables, grad_x);                                    \
+    mmdyup::choose(grad_offsets, grad_x, [&](auto products, auto spread) {                       \
+      constexpr bool multiplies = products.value, spreads = spread.value;                        \
+      if (size->x_channels_last)                                                                 \
+        mmdyup::go_back_in_place<multiplies, spreads>(given, x, grad_x);                         \
+      else mmdyup::go_back_in_tables<multiplies, spreads>(given, x, tables, grad_x);             \
+    });                                                                                          \
   }
 
 EXPORT(float, float32)

@@ -176,13 +176,16 @@ def _empty_sample(x, offsets, start, scale, channels_last, backend):
     )
 
 
-def _empty_sample_backward(x, grad_y, offsets, start, scale, backend):
-    grad_x = torch.empty_like(x, memory_format=memory_format_of(x))
-    return grad_x, torch.empty_like(offsets)
+def _empty_sample_backward(x, grad_y, offsets, start, scale, needed, backend):
+    of_x, of_offsets = needed
+    return (
+        torch.empty_like(x, memory_format=memory_format_of(x)) if of_x else x.new_empty(0),
+        torch.empty_like(offsets) if of_offsets else offsets.new_empty(0),
+    )
 
 
 def _sample_gradient(grad, needed, x, offsets, start, scale, channels_last, backend):
-    return sample_backward(x, grad, offsets, start, scale, backend)
+    return sample_backward(x, grad, offsets, start, scale, needed[:2], backend)
 
 
 def _multiply_adds(x, offsets, *_) -> int:
@@ -203,9 +206,10 @@ sample = register(
     _sample_gradient,
     _multiply_adds,
 )
-#: The gradients of the feature and of the offsets.
+#: The gradients of the feature and of the offsets, empty where they are not needed.
 sample_backward = register(
-    f'sample_backward(Tensor x, Tensor grad_y, {_GIVEN}, str backend) -> (Tensor, Tensor)',
+    f'sample_backward(Tensor x, Tensor grad_y, {_GIVEN}, bool[2] needed, str backend) '
+    '-> (Tensor, Tensor)',
     'sampling',
     _empty_sample_backward,
     'The gradient of a gradient of bilinear samples (DySample, DLU) is not implemented; '

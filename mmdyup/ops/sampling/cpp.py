@@ -40,6 +40,7 @@ def sample_backward(
     offsets: Tensor,
     start: Tensor | None,
     scale: float,
+    needed: list[bool],
     grad_x: Tensor,
     grad_offsets: Tensor,
 ) -> None:
@@ -54,7 +55,9 @@ def sample_backward(
             grad_y = grad_y.contiguous(memory_format=torch.channels_last)
     else:
         block, blocks = divide_channels(*x.shape[:2], offsets.shape[2], threads)
-    if blocks == 1:
+    if not needed[1]:
+        shares, steps = grad_offsets, _NO_STEPS
+    elif blocks == 1:
         shares = room_for(grad_offsets, dtype)
         steps = *shares.stride(), 0
     else:  # every block of a group has its share of the gradient of the group's offsets

@@ -23,22 +23,31 @@ def sample(x: Tensor, offsets: Tensor, start: Tensor | None, scale: float) -> Te
 @returns_results
 @without_autocast
 def sample_backward(
-    x: Tensor, grad_y: Tensor, offsets: Tensor, start: Tensor | None, scale: float
+    x: Tensor,
+    grad_y: Tensor,
+    offsets: Tensor,
+    start: Tensor | None,
+    scale: float,
+    needed: list[bool],
 ) -> tuple[Tensor, Tensor]:
     """See :data:`mmdyup.ops.sampling.sample_backward`."""
+    of_x, of_offsets = needed
     maps, grid = _maps_and_grid(x, offsets, start, scale)
     # what grid_sample reads at 0, its backward pass would look for outside of the map, and crash
     grid.nan_to_num_(nan=-1)
     grad_y = grad_y.to(grid.dtype).reshape(*maps.shape[:2], *grad_y.shape[2:])
     grad_maps, grad_grid = torch.ops.aten.grid_sampler_2d_backward(
-        grad_y, maps, grid, _BILINEAR, _BORDER, False, [True, True]
+        grad_y, maps, grid, _BILINEAR, _BORDER, False, [of_x, True]
     )
-    grad_grid = _as_cells(grad_grid.movedim(-1, 1), offsets)
-    grad_offsets = torch.empty_like(offsets)
-    for axis, pixel in enumerate(_pixel(offsets)):
-        grad_offsets[:, axis] = grad_grid[:, axis] * (scale * pixel)
-    grad_maps = grad_maps.reshape(x.shape)
-    return grad_maps.to(x.dtype, memory_format=memory_format_of(x)), grad_offsets
+    grad_x, grad_offsets = x.new_empty(0), offsets.new_empty(0)
+    if of_x:
+        grad_x = grad_maps.reshape(x.shape).to(x.dtype, memory_format=memory_format_of(x))
+    if of_offsets:
+        grad_grid = _as_cells(grad_grid.movedim(-1, 1), offsets)
+        grad_offsets = torch.empty_like(offsets)
+        for axis, pixel in enumerate(_pixel(offsets)):
+            grad_offsets[:, axis] = grad_grid[:, axis] * (scale * pixel)
+    return grad_x, grad_offsets
 
 
 def _maps_and_grid(

@@ -325,6 +325,7 @@ def sample_backward(
     offsets: Tensor,
     start: Tensor | None,
     scale: float,
+    needed: list[bool],
     grad_x: Tensor,
     grad_offsets: Tensor,
 ) -> None:
@@ -334,9 +335,13 @@ def sample_backward(
     groups, s = offsets.shape[2:4]
     start = None if start is None else start.contiguous()
     dtype = compute_dtype(x)
+    of_x, of_offsets = needed
     # what is added atomically is not rounded in between
-    total = grad_x if grad_x.dtype == dtype else torch.empty_like(grad_x, dtype=dtype)
-    run_spread(total, grad_y, offsets, dtype, 3, groups, start, scale)
+    total = grad_x if of_x and x.dtype == dtype else torch.empty_like(x, dtype=dtype)
+    if of_x:
+        run_spread(total, grad_y, offsets, dtype, 3, groups, start, scale)
+    if not of_offsets:  # the kernel fills both: here room that nobody reads
+        grad_offsets = torch.empty_like(offsets)
     tile = choose_samples_tile(x, groups, s)
     programs = count_programs(x, groups * s * (s // tile['COLUMNS']), tile)
     launch(
@@ -362,5 +367,5 @@ def sample_backward(
         **tile,
         **choose_numbers(dtype, x, total, offsets, grad_offsets, grad_y),
     )
-    if total is not grad_x:
+    if of_x and total is not grad_x:
         grad_x.copy_(total)

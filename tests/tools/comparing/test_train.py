@@ -159,20 +159,6 @@ def test_a_run_that_was_killed_goes_on(moment, shapes, killer):
     assert [step for step, _ in resumed['curve']] == [3]
 
 
-def test_a_process_that_dies_takes_one_run_along(tmp_path, shapes):
-    comparison = plan(FASTER, shapes, '--from-scratch', '--tiny')
-    first, _, second = comparison.runs[:3]
-    Path(first.config).write_text("__import__('os')._exit(7)\n")
-    Path(second.config).write_text('model = 0\n')
-    told = {}
-    # two processes at once
-    do_all(comparison, [first, second], [()] * 2, lambda run, record: told.update({run: record}))
-    assert told[first]['error'] == 'its process ended with exit code 7'
-    assert 'Error: ' in told[second]['error'] and 'Traceback' not in told[second]['error']
-    found = records.read(comparison.folder)
-    assert [found[run.key]['status'] for run in (first, second)] == ['failed'] * 2
-
-
 BREAKER = """
 import os
 import pathlib
