@@ -229,7 +229,7 @@ def test_detectors_whose_published_start_was_xavier(name):
 
 
 # every upsampler, and every other model with one that is guided and one that is not
-STEPS = [
+TRAINED = [
     name
     for name in PATHS
     if '_r101_' not in name
@@ -241,7 +241,7 @@ STEPS = [
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('name', STEPS)
+@pytest.mark.parametrize('name', TRAINED)
 def test_a_step_on_shapes(name, shapes, monkeypatch):
     monkeypatch.setattr(tiny, 'SIZE', 128)
     cfg = deepcopy(read(name))

@@ -236,7 +236,7 @@ def test_depthformers_recipe():
 
 # every upsampler, and every other model with one that is guided and one that is not;
 # shrunk, Swin-L is Swin-B
-STEPS = [
+TRAINED = [
     name
     for name in NAMES
     if name.startswith('segformer_')
@@ -245,7 +245,7 @@ STEPS = [
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('name', STEPS)
+@pytest.mark.parametrize('name', TRAINED)
 def test_a_step_on_shapes(name, shapes, monkeypatch):
     from mmseg.registry import MODELS
 
