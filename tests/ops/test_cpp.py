@@ -244,7 +244,10 @@ def test_attention_and_its_gradients_equal_the_loops(
         torch.testing.assert_close(tuple(z.double() for z in found), expected, **CLOSE[dtype])
 
 
-@pytest.mark.parametrize('dtypes', itertools.permutations(['float16', 'bfloat16', 'float32'], 2))
+DTYPES = ['float16', 'bfloat16', 'float32']
+
+
+@pytest.mark.parametrize('dtypes', list(itertools.permutations(DTYPES, 2)))
 def test_mixed_dtypes_and_gaps_in_memory(dtypes):
     from mmdyup.ops.reassembly import cpp
 

@@ -3,6 +3,7 @@ import torch
 import torch.nn.functional as F
 
 from mmdyup import FRFU, build_upsampler
+from mmdyup.testing import HALVES
 
 
 def stirred(*args, **options):
@@ -55,7 +56,7 @@ def test_the_start_is_bilinear_then_a_box_blur():
     torch.testing.assert_close(FRFU(8)(x), expected)
 
 
-@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize('dtype', HALVES)
 def test_half_precision_keeps_positions(dtype):
     upsampler = FRFU(4).to(dtype)
     x = torch.randn(1, 4, 2, 2048).to(dtype)

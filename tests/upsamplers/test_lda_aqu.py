@@ -3,6 +3,7 @@ import torch
 import torch.nn.functional as F
 
 from mmdyup import LDAAQU
+from mmdyup.testing import HALVES
 
 
 def stirred(*args, **options):
@@ -79,7 +80,7 @@ def test_the_start_is_a_fixed_window():
     assert torch.allclose(pairs[:, 0, 1, 1] - pairs[:, 1, 1, 1], torch.tensor(-3 / 7).double())
 
 
-@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize('dtype', HALVES)
 def test_half_precision_keeps_positions(dtype):
     upsampler = LDAAQU(8).to(dtype)
     x = torch.randn(1, 8, 2, 2048).to(dtype)

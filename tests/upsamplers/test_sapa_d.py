@@ -3,6 +3,7 @@ import torch
 import torch.nn.functional as F
 
 from mmdyup import SAPAD, build_upsampler
+from mmdyup.testing import HALVES
 
 
 def stirred(*args, **options):
@@ -58,7 +59,7 @@ def test_without_offsets_it_is_nearest():
     torch.testing.assert_close(upsampler(x, f), F.interpolate(x, scale_factor=2))
 
 
-@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize('dtype', HALVES)
 def test_half_precision_keeps_positions(dtype):
     upsampler = SAPAD(8).to(dtype)
     torch.nn.init.zeros_(upsampler.offset.weight)
