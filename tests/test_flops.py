@@ -184,6 +184,7 @@ def once_for_a_picture(s, type, **own):
     return C * (9 * s**2 + 2 * 9 * s**2) if type == 'A2U' else 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('s', [2, 4])
 @pytest.mark.parametrize('name', UPSAMPLERS)
 def test_upsamplers(name, s):
@@ -204,6 +205,7 @@ def test_groups_share_kernels_not_products():
     assert counted(upsampler, x) == 2 * H * W * expected
 
 
+@pytest.mark.slow
 def test_a_whole_neck():
     pytest.importorskip('mmdet')
     from mmdyup.det import DyFPN

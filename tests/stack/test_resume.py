@@ -129,6 +129,7 @@ def plain_batch_sampler():
     DATA_SAMPLERS.module_dict.pop('Plain')
 
 
+@pytest.mark.slow
 def test_batches_that_were_trained_on_are_not_made_again(tmp_path, monkeypatch):
     train(tmp_path / 'whole')
     made = []

@@ -100,6 +100,7 @@ def checkpoint(stock):
     return model.float()
 
 
+@pytest.mark.slow
 def test_a_checkpoint_keeps_its_weights(stock):
     source = checkpoint(stock)
     file = upsampled(f'{stock}.pt', 'DySample', dyscope=True)

@@ -65,6 +65,7 @@ def inserted(yaml, at):
     return yaml
 
 
+@pytest.mark.slow
 def test_counts_for_five_classes(stock):
     if stock != 'yolo11n':
         pytest.skip('this version of Ultralytics has no YOLO11')

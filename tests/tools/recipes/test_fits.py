@@ -79,6 +79,7 @@ def test_shapes_that_a_module_knows_are_no_misfit():
     assert misfit.unlike == ('conv.bias', table) and misfit.unexpected == ('more',)
 
 
+@pytest.mark.slow
 def test_the_config_that_fits_is_named():
     pytest.importorskip('mmdet')
     neck = dict(type='DyFPN', in_channels=[8, 16], out_channels=32, num_outs=2)
