@@ -270,9 +270,51 @@ def test_the_standard_of_cpp_that_the_stack_needs_reaches_the_compiler(tmp_path,
     assert told.stdout == 'release 13.0, V13.0.1\n'
 
 
-def test_other_stacks_compile_with_the_users_compiler_as_it_is(machine):
-    machine.set_up(CXX='c++ -DMINE')
-    assert {call['env']['CXX'] for call in machine.calls()} == {'c++ -DMINE'}
+def test_mmcv_is_compiled_with_the_users_compiler(machine):
+    machine.set_up(CXX='echo -DMINE')
+    scripts = {call['env']['CXX'] for call in machine.calls()} - {'echo -DMINE'}
+    told = subprocess.run([*scripts, '-std=c++17', '-v'], capture_output=True, text=True).stdout
+    assert told == '-DMINE -std=c++17 -v\n'
+
+
+@pytest.mark.skipif(
+    'Free Software Foundation' not in subprocess.getoutput('c++ --version'),
+    reason='c++ is not GCC here',
+)
+def test_the_header_of_pytorch_is_read_once_for_all_files_of_mmcv(tmp_path, monkeypatch):
+    environment = install.Environment(tmp_path / 'a folder', 'openmmlab')
+    (environment.folder / 'bin').mkdir(parents=True)
+    monkeypatch.delenv('CXX', raising=False)
+    compiler = environment.compilers()['CXX']
+    monkeypatch.setenv('TMPDIR', str(environment.folder))
+    header = environment.folder / 'include' / 'torch' / 'types.h'
+    header.parent.mkdir(parents=True)
+    source = environment.folder / 'one.cpp'
+    source.write_text('#include <torch/types.h>\nint main() { return VALUE; }\n')
+
+    def compiled(value, *flags):
+        header.write_text(f'#ifndef VALUE\n#define VALUE {value}\n#endif\n')
+        built = [environment.folder / name for name in ('one.o.d', 'one.o', 'one')]
+        include = header.parents[1]
+        command = [compiler, '-MMD', '-MF', built[0], f'-I{include}', *flags, '-c', source]
+        subprocess.run([*command, '-o', built[1]], check=True)
+        subprocess.run([compiler, built[1], '-o', built[2]], check=True)
+        return subprocess.run([built[2]]).returncode
+
+    assert compiled(1, '-O3') == 1
+    assert compiled(2, '-O3') == 1  # read before, for the first file
+    assert compiled(3, '-O3', '-fPIC') == 3  # GCC takes none of other flags, and reads it anew
+    assert compiled(4, '-O3', '-DVALUE=5') == 5
+
+
+def test_a_header_that_cannot_be_precompiled_stops_nothing(tmp_path, monkeypatch):
+    environment = install.Environment(tmp_path, 'openmmlab')
+    (tmp_path / 'bin').mkdir()
+    compiler = environment.compilers()['CXX']
+    monkeypatch.setenv('TMPDIR', '/nowhere')
+    (tmp_path / 'one.cpp').write_text('int main() { return 7; }\n')
+    subprocess.run([compiler, '-c', tmp_path / 'one.cpp', '-o', tmp_path / 'one.o'], check=True)
+    assert (tmp_path / 'one.o').exists()
 
 
 def test_torch_that_does_not_fit_torchvision_is_replaced_before_mmcv_is_compiled(machine):
