@@ -473,7 +473,7 @@ class Environment:
         self.build_mmcv()
 
     def compile_time(self):
-        return f'{"about 20" if self.cuda else "6 to 9"} minutes on two cores'
+        return f'{"about 20" if self.cuda else "about 3"} minutes on two cores'
 
     def build_mmcv(self, *flags):
         pin = f'{self.stack.mmcv}=={self.pins(self.stack.openmmlab)[self.stack.mmcv]}'

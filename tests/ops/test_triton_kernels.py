@@ -156,7 +156,7 @@ def check_against_plain_loops(run, args):
         ('neighborhood_scores', (1, 3, 1, 2, 1, 5, 3), FORMATS[1]),
         ('point_sample', (2, 4, 2, 3, 2, None, 2), FORMATS[0]),
         ('point_sample', (1, 6, 1, 1, 3, None, 3), FORMATS[1]),
-        ('point_sample', (1, 2, 1, 1, 1, None, 8), FORMATS[0]),
+        ('point_sample', (1, 2, 1, 1, 1, None, 4), FORMATS[0]),
         ('expand_kernels', (2, 4, 2, 3, 2, 3, 2), FORMATS[0]),
         ('expand_kernels', (1, 4, 1, 2, 1, 1, 3), FORMATS[1]),
         ('expand_and_reassemble', (2, 4, 1, 2, 2, 3, 2), FORMATS[0]),
@@ -187,7 +187,8 @@ def test_neither_blocks_nor_wide_offsets_show(op, memory_format, device, monkeyp
     monkeypatch.setattr(spread, '_ELEMENTS', {})
     monkeypatch.setattr(spread, '_FEW_ELEMENTS', 4)
     monkeypatch.setattr(spread, '_ROWS', 1)
-    run, args = make(op, 1, 3, 2, 3, 1, 3, 2, dtype=torch.float64, device=device)
+    rows = 1 if op == 'expand_and_reassemble' else 2  # which takes the interpreter long
+    run, args = make(op, 1, 3, rows, 3, 1, 3, 2, dtype=torch.float64, device=device)
     check_against_plain_loops(run, in_format(args, memory_format))
 
 
