@@ -2,8 +2,8 @@
 
 The wheel is made of the source archive and installed into an environment of another Python than the
 one it was built with. PyTorch would have to be downloaded for that one, so what is checked there is
-what can go wrong between Pythons: that pip takes the wheel for it, that the modules compile, and that
-the library loads and answers. What mmdyup computes with the library is for the other tests.
+what can go wrong between Pythons: that pip takes the wheel for it, that the modules compile, and
+that the library loads and answers. What mmdyup computes with the library is for the other tests.
 """
 
 import os

@@ -10,6 +10,7 @@ import torch
 import mmdyup
 from mmdyup import blocks, ops, pyramid
 from mmdyup.ops.backends import usable_backends
+from mmdyup.testing import HALVES
 from mmdyup.upsamplers.build import find_upsampler
 from mmdyup.upsamplers.plain import PLAIN
 
@@ -185,8 +186,7 @@ def wrong_tensors(x):
         x.int(),
         x.bool(),
         x.to(torch.complex64),
-        x.half(),
-        x.bfloat16(),
+        *(x.to(dtype) for dtype in HALVES),
         x.double(),
         x.to('meta'),
         torch.full_like(x, torch.nan),

@@ -52,9 +52,10 @@ def check_input(module: nn.Module, name: str, x: Tensor, channels: int) -> None:
     """Raises where ``x`` is no map of ``channels`` channels, or not of the dtype and on the device
     of the module's weights. Autocast has dtypes of its own."""
     check_map(name, x)
-    weight = next(module.parameters(), None)
-    if weight is None:
+    weights = [*module.parameters()]  # PyTorch 2.1 compiles no `next` with a default
+    if not weights:
         return
+    weight = weights[0]
     built = f'{type(module).__name__} was built for {channels} channels'
     if not torch.jit.is_tracing() and x.shape[1] != channels:
         raise ValueError(f'{built}, but {name} has {x.shape[1]}.')

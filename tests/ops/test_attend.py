@@ -7,6 +7,7 @@ from torch.autograd import gradcheck
 from benchmarks.memory import peak_bytes
 from mmdyup.ops import attend
 from mmdyup.ops.attention import collect_backward
+from mmdyup.testing import needs_opcheck, needs_operators_in_graphs
 
 # n, d, c, h, w, s, groups, heads, points
 CASES = [
@@ -208,6 +209,7 @@ class Attention(torch.nn.Module):
         return run(maps, 4, 2)
 
 
+@needs_operators_in_graphs
 @pytest.mark.slow
 def test_a_compiled_graph_holds_the_operators_an_exported_one_does_not():
     maps = [z.detach() for z in inputs(2, 8, 12, 3, 4, 2, 4, 2, 3)]
@@ -225,6 +227,7 @@ def test_a_compiled_graph_holds_the_operators_an_exported_one_does_not():
     ] == [True, False, False]
 
 
+@needs_opcheck
 @pytest.mark.slow
 def test_the_operators_are_registered_as_pytorch_asks(memory_format, way):
     query, key, value, positions, bias = (

@@ -4,7 +4,11 @@ from torch.autograd import gradcheck
 
 from mmdyup.ops import carafe, neighborhood_scores
 from mmdyup.ops.reassembly import native
-from mmdyup.testing import needs_export_for_any_size, needs_opcheck
+from mmdyup.testing import (
+    needs_export_for_any_size,
+    needs_opcheck,
+    needs_operators_in_graphs,
+)
 
 # n, d, h, w, k, s
 CASES = [
@@ -101,6 +105,7 @@ def test_autocast_leaves_it_alone():
     torch.testing.assert_close(scores, neighborhood_scores(query, key), rtol=0, atol=0)
 
 
+@needs_operators_in_graphs
 @pytest.mark.slow
 def test_a_compiled_graph_gives_the_same(check_compiled):
     check_compiled(neighborhood_scores, lambda h, w: inputs(2, 4, h, w, 2, requires_grad=True))

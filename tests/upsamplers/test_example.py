@@ -19,6 +19,6 @@ def test_the_example_passes():
     )
     assert answer.returncode == 0, answer.stdout
     passed = re.search(r'(\d+) passed', answer.stdout)
-    assert int(passed[1]) > 30
+    assert int(passed[1]) > 25
     # an old PyTorch lacks what the others need
     assert 'skipped' not in answer.stdout or not hasattr(getattr(torch, 'export', 0), 'Dim')

@@ -54,7 +54,8 @@ def _refusal(file: str, message: str) -> str:
     asked = _ASKED.search(message)
     if asked is None:
         return f'{file} cannot be read: it is cut off, or no checkpoint; take another copy.'
+    name = asked[1].rstrip('.').removeprefix('__builtin__.')  # which PyTorch 2.1 says
     return (
-        f'{file} asks for {asked[1].rstrip(".")}, which is code and no weights, so it was not '
+        f'{file} asks for {name}, which is code and no weights, so it was not '
         'loaded: if you trust its source, save its state_dict alone where it was made.'
     )

@@ -54,6 +54,8 @@ def write_graph(
     if CHOICE:
         how['dynamo'] = exporter == 'dynamo'
     if exporter == 'dynamo':
+        if not hasattr(getattr(torch.export, 'Dim', None), 'AUTO'):
+            raise CannotExport('this exporter needs PyTorch 2.6 or later')
         size = dict.fromkeys((2, 3), torch.export.Dim.AUTO)
         shapes = (size if any_size else None,)
         how |= dict(dynamic_shapes=shapes, external_data=False, verbose=False)

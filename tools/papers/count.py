@@ -155,7 +155,8 @@ class MaskSegmentor(nn.Module):
 
     def forward(self, picture: Tensor) -> Tensor:
         """(1, 3, H, W) to (1, number of classes, H, W)."""
-        size = tuple(picture.shape[-2:])
+        # numbers, where PyTorch before 2.4 traces tensors, which mmengine could not copy
+        size = tuple(map(int, picture.shape[-2:]))
         return self.segmentor.encode_decode(picture, [dict(img_shape=size, ori_shape=size)])
 
 

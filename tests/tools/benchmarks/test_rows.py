@@ -84,7 +84,7 @@ def samples(case):
 def test_every_row_upsamples(dtype, layout, ratio, device):
     case = Case(288, 4, 3, ratio, batch=2, dtype=dtype, layout=layout, device=device)
     for name in usual_rows(case):
-        if name == 'dysample_grid_sample' and not samples(case):
+        if name.endswith('grid_sample') and not samples(case):
             continue
         subject = build(name, case)
         y = subject.run(case.feature(), *subject.extras())
