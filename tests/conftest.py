@@ -1,3 +1,4 @@
+import ast
 import copy
 import functools
 import os
@@ -12,6 +13,7 @@ if 'PYTEST_XDIST_WORKER_COUNT' in os.environ:
 import pytest  # noqa: E402
 import torch  # noqa: E402
 from mmengine.config import Config  # noqa: E402
+from mmengine.config import config as config_module  # noqa: E402
 from mmengine.config import utils as config_utils  # noqa: E402
 from mmengine.registry import DefaultScope  # noqa: E402
 from mmengine.visualization import Visualizer  # noqa: E402
@@ -43,6 +45,15 @@ def fresh_globals():
         kind._instance_dict.clear()
 
 
+@pytest.fixture(autouse=True)
+def no_workers_left():
+    """Those of one test would keep another waiting."""
+    from recipes.processes import workers_ended
+
+    with workers_ended():
+        yield
+
+
 @pytest.fixture(scope='session', autouse=True)
 def configs_read_once():
     """Many tests read the same configs and what these inherit from; and mmengine reads a hundred
@@ -60,6 +71,20 @@ def configs_read_once():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Config, '_file2dict', staticmethod(read_once))
         patch.setattr(config_utils, 'load', functools.cache(config_utils.load))
+        yield
+
+
+@pytest.fixture(scope='session', autouse=True)
+def configs_parsed_and_not_formatted():
+    """A Runner formats its config five times before the first step, which takes as long as a small
+    training does; what cannot be formatted cannot be parsed either."""
+
+    def parse(text, **options):
+        ast.parse(text)
+        return text + '\n', True
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(config_module, 'FormatCode', parse)
         yield
 
 

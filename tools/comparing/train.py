@@ -14,7 +14,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner, save_checkpoint
 
 from papers.count import count, whole
-from recipes.processes import use_cpus
+from recipes.processes import use_cpus, workers_ended
 from recipes.start import check_start, choose_start, resume_exactly
 
 from .features import KeepFeatures
@@ -28,6 +28,7 @@ POINTS = 50
 SEEN = 'comparing'
 
 
+@workers_ended()
 def train(run: Run, folder: Path) -> dict | None:
     """Trains a run, or goes on with it; where processes have met, together with the others.
 
