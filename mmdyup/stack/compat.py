@@ -15,14 +15,13 @@ def mend_stack() -> None:
 
     - PyTorch loads tensors alone from 2.6 on unless told which classes are safe. mmengine's
       checkpoints also hold the log's history: those few classes are allowed here, and the
-      protection stays on. The continuation's mmengine allows them itself.
+      protection stays on.
     - mmengine looks for ``mmseg::`` configs in a distribution called mmsegmentation, which the
       maintained continuation is not.
     - mmdet's panoptic data set and metric import panopticapi, which no package index carries: where
       it is not installed, they find the little they call of it in ``panoptic``.
     """
-    if not is_distributed_as('onedl-mmengine'):
-        allow_history_in_checkpoints()
+    allow_history_in_checkpoints()
     if not is_distributed_as('mmsegmentation'):
         config_utils.MODULE2PACKAGE['mmseg'] = 'mmseg'
     stand_in()

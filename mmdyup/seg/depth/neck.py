@@ -1,6 +1,5 @@
 import torch
 from mmcv.cnn import ConvModule
-from mmcv.ops import MultiScaleDeformableAttention
 from mmengine.model import BaseModule, xavier_init
 from mmseg.registry import MODELS
 from torch import Tensor, nn
@@ -45,6 +44,9 @@ class HAHINeck(BaseModule):
         norm_cfg: dict | None = None,
         init_cfg: dict | list | None = None,
     ) -> None:
+        # all else of MMSegmentation can do without compiled operators
+        from mmcv.ops import MultiScaleDeformableAttention
+
         super().__init__(init_cfg)
         self.in_channels = in_channels
         norm = dict(norm_cfg=norm_cfg or dict(type='BN'))
