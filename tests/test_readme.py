@@ -7,7 +7,7 @@ import pytest
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from mmdyup import blocks, build_upsampler
+from mmdyup import blocks, build_upsampler, list_upsamplers
 
 ROOT = Path(__file__).parents[1]
 READMES = ['README.md', 'README_zh-CN.md']
@@ -60,11 +60,13 @@ def test_every_config_is_listed(readme):
 @pytest.mark.parametrize('readme', READMES)
 def test_parameters_of_the_upsamplers(readme):
     rows = re.findall(r'^\| `(type=[^`|]*)` \|.*\| ([\d,]+) \|$', text(readme), re.MULTILINE)
-    assert len(rows) >= 8
-    for arguments, count in rows:
-        cfg = eval(f'dict({arguments})')
+    counts = [(eval(f'dict({arguments})'), count) for arguments, count in rows]
+    cfgs = [cfg for cfg, _ in counts]
+    for name, cfg in list_upsamplers().items():
+        assert cfg in cfgs or f'(`{name}`)' in text(readme) or f'（`{name}`）' in text(readme), name
+    for cfg, count in counts:
         parameters = build_upsampler(cfg, 256).parameters()
-        assert sum(p.numel() for p in parameters) == int(count.replace(',', '')), arguments
+        assert sum(p.numel() for p in parameters) == int(count.replace(',', '')), cfg
 
 
 @pytest.mark.parametrize('readme', READMES)

@@ -82,7 +82,7 @@ def choose_backend(op: str, backend: str, x: Tensor) -> str:
         ValueError: There is no such backend, or it cannot run for this feature here.
     """
     if backend == 'auto':
-        wanted = os.environ.get('MMDYUP_BACKEND', 'auto')
+        wanted = _wanted()
         return default_backend(op, x) if wanted == 'auto' else _choose_wanted(op, wanted, x)
     if backend not in BACKENDS[op]:
         raise ValueError(
@@ -169,7 +169,7 @@ def mmcv_has_cuda() -> bool:
     """Whether mmcv is installed with its compiled CUDA operators."""
     try:
         from mmcv.ops import get_compiling_cuda_version
-    except ImportError:
+    except Exception:  # a broken installation raises more than ImportError
         return False
     return get_compiling_cuda_version() != 'not available'
 
@@ -248,6 +248,16 @@ def warn_once(text: str) -> None:
     if text not in _WARNED:
         _WARNED.add(text)
         warnings.warn(text, stacklevel=3)
+
+
+def _wanted() -> str:
+    """What ``MMDYUP_BACKEND`` names; an empty one names nothing."""
+    return os.environ.get('MMDYUP_BACKEND') or 'auto'
+
+
+if not GRAPHS_HOLD_OPERATORS:
+    # PyTorch 2.1 cannot compile a look at a variable that is not set
+    _wanted = torch.compiler.disable(_wanted)
 
 
 def _choose_wanted(op: str, wanted: str, x: Tensor) -> str:

@@ -1,22 +1,20 @@
+import inspect
 from typing import ClassVar
 
 from torch import nn
 
+from ..ops.backends import warn_once
 from ..upsamplers import accepted_arguments, find_upsampler
 
 # What a config may inherit from a stock one, and our parts have no use for. In FPN, YOLOX, YOLACT
 # and CrowdDet `upsample_cfg` holds arguments of F.interpolate, ...
 _INTERPOLATION = ('mode', 'align_corners', 'scale_factor')
-# ... in FPN_CARAFE those of CARAFE. Where these or the ratio have another value, somebody chose it,
-# and it must not be dropped in silence.
-_STOCK_VALUES = dict(
-    scale_factor=2,
-    up_kernel=5,
-    up_group=1,
-    encoder_kernel=3,
-    encoder_dilation=1,
-    compressed_channels=64,
+# ... in FPN_CARAFE all of CARAFE's.
+_CARAFES = dict(
+    up_kernel=5, up_group=1, encoder_kernel=3, encoder_dilation=1, compressed_channels=64
 )
+# Where these have another value, somebody chose it, and it must not be dropped in silence.
+_STOCK_VALUES = dict(scale_factor=2, **_CARAFES)
 
 
 class DynamicPart:
@@ -79,7 +77,9 @@ def effective_upsample_cfg(cfg: dict | None, default: dict | None) -> dict:
     mmengine merges ``upsample_cfg=dict(type='DySample')`` into the parent's, so that arguments of
     ``F.interpolate`` (``mode``, ``align_corners``, ``scale_factor=2``) stay in it, or those of
     ``FPN_CARAFE`` at their stock values. They are dropped where the upsampler does not take them.
-    Without a ``type``, arguments of ``F.interpolate`` mean interpolation, in their own ``mode``.
+    All of ``FPN_CARAFE``'s go together, as some of them alone would change an upsampler unasked;
+    one warning says so where its own values are others. Without a ``type``, arguments of
+    ``F.interpolate`` mean interpolation, in their own ``mode``.
 
     Args:
         cfg: The ``upsample_cfg`` of a config, or None.
@@ -99,19 +99,42 @@ def effective_upsample_cfg(cfg: dict | None, default: dict | None) -> dict:
         mode = cfg.get('mode', default.get('type'))
         cfg = {**(default if mode == default.get('type') else {}), **cfg, 'type': mode}
     cls, _ = find_upsampler(cfg)
+    known = getattr(cfg['type'], '__name__', cfg['type'])
     accepted = accepted_arguments(cls)
+    inherited = _inherited_from_carafe(cfg, accepted)
+    changing = [name for name in inherited & accepted if _default(cls, name) != _CARAFES[name]]
+    if changing:
+        warn_once(
+            f"{known} leaves out FPN_CARAFE's {', '.join(sorted(changing))}, which its "
+            'upsample_cfg inherits, and keeps its own; to set them, add _delete_=True to '
+            'upsample_cfg.'
+        )
     effective = {}
     for name, value in cfg.items():
+        if name in inherited:
+            continue
         if name == 'type' or name in accepted:
             effective[name] = value
         elif not _gives_way(name, value):
-            known = getattr(cfg['type'], '__name__', cfg['type'])
             raise ValueError(
                 f'upsample_cfg holds {name}={value!r}, which {known} does not take (it takes '
                 f'{", ".join(sorted(accepted)) or "nothing"}): leave it out, or where it comes '
                 'from an inherited config, add _delete_=True to upsample_cfg.'
             )
     return effective
+
+
+def _inherited_from_carafe(cfg: dict, accepted: set[str]) -> set[str]:
+    """What a config has of ``FPN_CARAFE``, for an upsampler that is not of its kind."""
+    whole = all(name in cfg and cfg[name] == value for name, value in _CARAFES.items())
+    return set(_CARAFES) if whole and not accepted.issuperset(_CARAFES) else set()
+
+
+def _default(cls: type[nn.Module], name: str) -> object:
+    for base in cls.__mro__:
+        parameter = inspect.signature(base.__init__).parameters.get(name)
+        if parameter is not None:
+            return parameter.default
 
 
 def _gives_way(name: str, value: object) -> bool:

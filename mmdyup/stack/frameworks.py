@@ -11,7 +11,8 @@ from collections.abc import Iterator
 # what pip calls OpenMMLab's own package, and the maintained continuation's
 NAMES = dict(
     mmengine=('mmengine', 'onedl-mmengine'),
-    mmcv=('"mmcv<2.2"', 'onedl-mmcv'),
+    # built in isolation, without the PyTorch that is here, it has no operators
+    mmcv=('--no-build-isolation "mmcv<2.2"', '--no-build-isolation onedl-mmcv'),
     mmdet=('mmdet', 'onedl-mmdetection'),
     mmseg=('mmsegmentation', 'onedl-mmsegmentation'),
 )

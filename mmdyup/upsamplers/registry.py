@@ -22,7 +22,8 @@ except Exception as error:  # a broken installation raises more than ImportError
             if init_cfg is not None:
                 raise ImportError(
                     f'init_cfg needs mmengine, which cannot be imported here ({_REASON}); '
-                    'run `pip install mmengine`, or leave init_cfg out.'
+                    'run `pip install mmengine` or `pip install onedl-mmengine`, or leave '
+                    'init_cfg out.'
                 )
             # mmengine's attributes: a pickled module must serve where mmengine is
             self.init_cfg = None

@@ -1,3 +1,4 @@
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -93,6 +94,26 @@ def test_a_compiled_graph_asks_the_environment_too(wanted, monkeypatch):
 
 
 @NO_GPU
+@pytest.mark.slow
+def test_it_compiles_where_the_environment_names_nothing(monkeypatch):
+    monkeypatch.delenv('MMDYUP_BACKEND', raising=False)
+    expected = carafe(X, M)
+    torch.testing.assert_close(torch.compile(carafe, backend='eager')(X, M), expected)
+    monkeypatch.setenv('MMDYUP_BACKEND', '')
+    assert torch.equal(carafe(X, M), expected)
+
+
+def test_an_mmcv_that_is_broken_has_no_cuda(monkeypatch):
+    class Broken:
+        def find_spec(self, name, path=None, target=None):
+            if name == 'mmcv.ops':
+                raise RuntimeError('built for another PyTorch')
+
+    monkeypatch.delitem(sys.modules, 'mmcv.ops', raising=False)
+    monkeypatch.setattr(sys, 'meta_path', [Broken(), *sys.meta_path])
+    assert not backends.mmcv_has_cuda.__wrapped__()
+
+
 def test_usable_are_those_that_can_run(monkeypatch):
     monkeypatch.setattr(backends, 'HAS_TRITON', True)
     monkeypatch.setattr(backends, 'HAS_CPP', False)

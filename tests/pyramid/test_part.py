@@ -1,7 +1,10 @@
+import warnings
+
 import pytest
 from torch import nn
 
-from mmdyup import Upsampler
+from mmdyup import Upsampler, build_upsampler, list_upsamplers
+from mmdyup.ops import backends
 from mmdyup.pyramid import DynamicPart, effective_upsample_cfg
 
 NEAREST = dict(type='nearest')
@@ -28,10 +31,11 @@ DYSAMPLE = dict(type='DySample')
         (dict(DYSAMPLE, mode='bilinear', align_corners=False), NEAREST, DYSAMPLE),
         (dict(CARAFE, **DYSAMPLE), NEAREST, DYSAMPLE),
         (dict(CARAFE, type='CARAFE'), NEAREST, dict(CARAFE, type='CARAFE')),
+        # somebody's own beside them
         (
-            dict(CARAFE, type='FADE'),
+            dict(CARAFE, type='FADE', up_kernel=3),
             NEAREST,
-            dict(type='FADE', up_kernel=5, compressed_channels=64),
+            dict(type='FADE', up_kernel=3, compressed_channels=64),
         ),
         (dict(BILINEAR, mode='nearest'), NEAREST, BILINEAR),
         (dict(DYSAMPLE, _delete_=True), NEAREST, DYSAMPLE),
@@ -42,6 +46,24 @@ def test_what_is_inherited_gives_way(cfg, default, effective):
     before = dict(cfg or {})
     assert effective_upsample_cfg(cfg, default) == effective
     assert dict(cfg or {}) == before
+
+
+@pytest.mark.parametrize('cfg', list_upsamplers().values(), ids=str)
+def test_what_carafe_had_changes_no_other(cfg, monkeypatch):
+    monkeypatch.setattr(backends, '_WARNED', set())
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter('always')
+        effective = effective_upsample_cfg(CARAFE | cfg, NEAREST)
+
+    def sizes(cfg):
+        state = build_upsampler(cfg, 64).state_dict()
+        return {name: value.shape for name, value in state.items()}
+
+    assert sizes(effective) == sizes(cfg)
+    # its own kernel is of 3×3, or its channels are fewer
+    changing = cfg['type'] in ('FRFU', 'LDAAQU', 'A2U', 'FreqFusion')
+    assert [cfg['type'] in str(w.message) for w in caught] == [True] * changing
+    assert all('_delete_=True' in str(w.message) for w in caught)
 
 
 @pytest.mark.parametrize(

@@ -148,7 +148,7 @@ def test_an_mmcv_without_operators(run_python, needed, missing, part, whose):
     assert f'heads for {whose} need {needed}, which cannot be imported here' in told
     assert 'mmcv._ext' in told
     assert 'has no operators, as mmcv-lite has none; uninstall it and run `pip install' in told
-    assert '`pip install onedl-mmcv`' in told
+    assert '`pip install --no-build-isolation onedl-mmcv`' in told
     assert result['asked'] and told.startswith(result['asked'])
     assert result['parts'] == []
 
@@ -189,7 +189,10 @@ def test_what_is_told(error, remedy):
 
 def test_what_is_told_of_a_package_that_is_missing(monkeypatch):
     monkeypatch.setitem(sys.modules, 'mmcv', None)
-    commands = 'run `pip install "mmcv<2.2"` or `pip install onedl-mmcv`.$'
+    commands = (
+        'run `pip install --no-build-isolation "mmcv<2.2"` or '
+        '`pip install --no-build-isolation onedl-mmcv`.$'
+    )
     with pytest.raises(ImportError, match=commands), needs('mmseg', 'Heads'):
         raise ModuleNotFoundError('', name='mmcv.cnn')
 

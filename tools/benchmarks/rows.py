@@ -132,9 +132,11 @@ def _upsampler(cfg: dict, case: Case) -> Subject:
     module = build_upsampler(cfg, case.channels, case.ratio)
     own = {key: value for key, value in cfg.items() if key != 'type'}
     formula = flops.FORMULAS.get(cfg['type'])
+    # counted in float32, before it is placed
+    cost = _cost(case, formula, **own) if formula else case.cells * flops.counted(module)
     return Subject(
         _placed(module, case),
-        _cost(case, formula, **own) if formula else case.cells * flops.counted(module),
+        cost,
         partial(_guide, case) if module.guided else tuple,
     )
 
