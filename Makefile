@@ -36,6 +36,6 @@ wheel: setup
 
 # Removes what set-up and tests made; data/ and work_dirs/ stay.
 clean:
-	rm -rf .venv .venv-* build dist mmdyup.egg-info .pytest_cache .ruff_cache
+	rm -rf .venv .venv-* build dist mmdyup.egg-info .pytest_cache .ruff_cache .hypothesis
 	find mmdyup -name '*.so' -delete
 	find mmdyup configs tools tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -74,6 +74,10 @@ def test_published_upsamplers():
     assert listed == expected and list(listed) == list(expected)
 
 
+def test_what_an_upsampler_of_ones_own_needs():
+    assert callable(mmdyup.upsamplers.register) and callable(mmdyup.upsamplers.check_input)
+
+
 def test_a_list_is_the_callers_own():
     mmdyup.list_upsamplers()['dysample_plus']['dyscope'] = False
     assert mmdyup.list_upsamplers()['dysample_plus'] == dict(type='DySample', dyscope=True)

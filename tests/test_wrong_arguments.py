@@ -39,6 +39,7 @@ def of_ops():
                 groups=4,
                 scale=0.5,
                 start=maps(1, 2 * 4 * S * S, 1, 1),
+                memory_format=None,
             ),
             large,
         ),
@@ -47,7 +48,14 @@ def of_ops():
             (2, 18, S * H, S * W),
         ),
         ops.carafe: (
-            dict(x=x, kernels=maps(2, 18, S * H, S * W), groups=2, scale_factor=S, softmax=True),
+            dict(
+                x=x,
+                kernels=maps(2, 18, S * H, S * W),
+                groups=2,
+                scale_factor=S,
+                softmax=True,
+                memory_format=None,
+            ),
             large,
         ),
         ops.neighborhood_scores: (

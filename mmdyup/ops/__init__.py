@@ -5,10 +5,10 @@ Their words, for the ratio s = 2 and kernels of k = 3::
     x, (N, C, H, W)                     y, (N, C, sH, sW)
 
     ┌───┬───┬───┐                       ┌─┬─┬─┬─┬─┬─┐
-    │   │   │   │  a pixel and its      │ │ │ │ │ │ │  a line: one row of y
+    │   │   │   │  a cell p and its     │ │ │ │ │ │ │  a line: one row of y
     ├───┼───┼───┤  window: the k×k      ├─┼─┼─┼─┼─┼─┤
-    │   │ p │   │  pixels around it,    │ │ │0│1│ │ │  the cell of p: its s×s
-    ├───┼───┼───┤  each met by a tap    │ │ │2│3│ │ │  places, i·s + j
+    │   │ p │   │  pixels around it,    │ │ │0│1│ │ │  the s×s places of the
+    ├───┼───┼───┤  each met by a tap    │ │ │2│3│ │ │  cell p, i·s + j
     │   │   │   │  a·k + b              ├─┼─┼─┼─┼─┼─┤
     └───┴───┴───┘                       └─┴─┴─┴─┴─┴─┘
 

@@ -93,6 +93,15 @@ def check_divides(name: str, value: int, channels: int) -> None:
         raise ValueError(f'{name}={value} must divide the {channels} channels evenly.')
 
 
+def check_memory_format(memory_format: torch.memory_format | None) -> None:
+    """Raises unless it is None, or one that maps are made in."""
+    if memory_format not in (None, torch.contiguous_format, torch.channels_last):
+        raise ValueError(
+            'memory_format must be torch.contiguous_format, torch.channels_last or None, but it is '
+            f'{memory_format!r}.'
+        )
+
+
 def check_same_device(x: Tensor, **others: Tensor | None) -> None:
     """Raises where one of ``others``, if it is there, lies on another device than ``x``."""
     for name, other in others.items():

@@ -1,5 +1,6 @@
 """Upsamplers, one class a file; ``base.py`` is what all of them are."""
 
+from ..ops.checks import check_input as check_input
 from .base import Upsampler as Upsampler
 from .build import accepted_arguments as accepted_arguments
 from .build import build_upsampler as build_upsampler

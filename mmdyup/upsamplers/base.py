@@ -9,8 +9,8 @@ from ..ops.backends import is_exporting
 from ..ops.checks import check_input, check_map, check_positive_int, check_same_device, check_shape
 from .registry import BaseModule
 
-# what whoever builds an upsampler gives to it; the rest is its own
-_GIVEN = ('in_channels', 'scale_factor')
+#: What whoever builds an upsampler gives to it; the rest is its own.
+GIVEN = ('in_channels', 'scale_factor')
 
 
 class Upsampler(BaseModule):
@@ -60,7 +60,7 @@ class Upsampler(BaseModule):
 
     def __new__(cls, *args, **options) -> 'Upsampler':
         for name in options:
-            if name not in _GIVEN and name not in accepted_arguments(cls):
+            if name not in GIVEN and name not in accepted_arguments(cls):
                 raise TypeError(f'{unknown_argument(cls, name)}.')
         return super().__new__(cls)
 
@@ -178,12 +178,12 @@ def accepted_arguments(cls: type[Upsampler]) -> set[str]:
             )
             if all(p.kind != p.VAR_KEYWORD for p in parameters):
                 break
-    return names - {'self', *_GIVEN}
+    return names - {'self', *GIVEN}
 
 
 def unknown_argument(cls: type[Upsampler], name: str) -> str:
     """What is to be said where there is no argument of this name."""
-    own = ', '.join((*_GIVEN, *sorted(accepted_arguments(cls))))
+    own = ', '.join((*GIVEN, *sorted(accepted_arguments(cls))))
     return f'{cls.__name__} takes no argument {name!r}; it takes {own}'
 
 

@@ -1,6 +1,6 @@
 import inspect
 
-from .base import Upsampler, accepted_arguments, unknown_argument
+from .base import GIVEN, Upsampler, accepted_arguments, unknown_argument
 from .plain import PLAIN
 from .registry import find, registered
 
@@ -32,6 +32,11 @@ def build_upsampler(
     if cls.guided and guide_channels is not None:
         own = dict(guide_channels=guide_channels) | own
     for name in own:
+        if name in GIVEN:
+            raise ValueError(
+                f'upsample_cfg {cfg} does not fit its type: {name} comes from where the upsampler '
+                'is built; leave it out.'
+            )
         if name not in accepted_arguments(cls):
             raise ValueError(
                 f'upsample_cfg {cfg} does not fit its type: {unknown_argument(cls, name)}, '

@@ -25,6 +25,11 @@ CHANNELS = 32
         (dict(type=['DySample']), ValueError, r'no upsampler .*must be one of (\w+, )*DySample, '),
         (dict(type=int), ValueError, r'no upsampler .*must be one of (\w+, )*DySample, '),
         (dict(type='DySample', colour=1), ValueError, "does not fit its type.*'colour'"),
+        (
+            dict(type='DySample', in_channels=8),
+            ValueError,
+            'in_channels comes from where the upsampler is built; leave it out',
+        ),
         (dict(type='nearest', colour=1), ValueError, "does not fit its type.*'colour'"),
         (dict(type='nearest', mode='nearest'), ValueError, "Nearest takes no argument 'mode'"),
         (dict(type='nearest', align_corners=True), ValueError, 'leave it out, or take'),

@@ -7,8 +7,9 @@ import torch
 import torch.nn.functional as F
 from mmengine.model import BaseModule, ModuleList
 
-from mmdyup import build_upsampler, list_upsamplers
+from mmdyup import Upsampler, build_upsampler, list_upsamplers
 from mmdyup.testing import UpsamplerContract
+from mmdyup.upsamplers import check_input
 
 CHANNELS = UpsamplerContract.channels
 LISTED = list_upsamplers()
@@ -67,6 +68,27 @@ for base, cfgs in [(Ours, LISTED | OTHERS), (Plain, PLAIN)]:
             body['test_exports_for_any_size'] = None
         name = 'Test' + name.title().replace('_', '')
         globals()[name] = type(name, (base,), body)
+
+
+class Convolved(Upsampler):
+    """Of PyTorch's operators alone, as somebody's own may be."""
+
+    def __init__(self, in_channels, scale_factor=2):
+        super().__init__(in_channels, scale_factor)
+        self.conv = torch.nn.Conv2d(in_channels, in_channels, 3, padding=1)
+        self.reset_parameters()
+
+    def reset_parameters(self):
+        torch.nn.init.dirac_(self.conv.weight)
+        torch.nn.init.zeros_(self.conv.bias)
+
+    def forward(self, x, guide=None):
+        check_input(self, 'x', x, self.in_channels)
+        return self.conv(F.interpolate(x, scale_factor=self.scale_factor))
+
+
+class TestConvolved(UpsamplerContract):
+    cfg = dict(type=Convolved)
 
 
 @pytest.mark.parametrize('width', [128, 1024, 4096])

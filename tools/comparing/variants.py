@@ -1,12 +1,14 @@
 """What is compared: configs that differ in their upsampler alone."""
 
 import copy
+import functools
 from dataclasses import dataclass
 from difflib import get_close_matches
 
 from mmengine.config import Config, ConfigDict
 
 from mmdyup import list_upsamplers
+from models.rewrite import FOLDERS, counterparts
 from recipes.checks import check_upsamplers, our_parts
 from recipes.config import walk
 
@@ -129,9 +131,16 @@ def _flat(cfg: Config) -> dict[str, object]:
         if isinstance(node.get('type'), str):
             # a part of ours is its parent's, but for the upsampler
             scope, dot, kind = node['type'].rpartition('.')
-            node['type'] = scope + dot + kind.removeprefix('Dy')
+            node['type'] = scope + dot + _parents().get(kind, kind)
         node.pop('upsample_cfg', None)
     return dict(_leaves(settings, ''))
+
+
+@functools.cache
+def _parents() -> dict[str, str]:
+    """What each of our parts derives from, by its name."""
+    parts = [counterparts(framework) for framework in FOLDERS]
+    return {part.__name__: parent for found in parts for parent, part in found.items()}
 
 
 def _leaves(node, key: str):

@@ -8,6 +8,7 @@ from ..backends import choose_backend, exports_tiles, is_exported
 from ..checks import (
     check_divides,
     check_map,
+    check_memory_format,
     check_odd,
     check_positive_int,
     check_same_device,
@@ -56,6 +57,7 @@ def carafe(
         RuntimeError: ``backend='triton'``, and Triton cannot compile the kernel here.
     """
     k = check_kernels(x, kernels, groups, scale_factor)
+    check_memory_format(memory_format)
     run = choose_backend('carafe', backend, x)
     if run == 'fastest':
         maps, sizes = (x, kernels), dict(groups=groups, scale_factor=scale_factor, softmax=softmax)

@@ -8,6 +8,7 @@ from ..backends import choose_backend, exports_rows, is_exported
 from ..checks import (
     check_divides,
     check_map,
+    check_memory_format,
     check_number,
     check_positive_int,
     check_same_device,
@@ -72,6 +73,7 @@ def point_sample(
     if start is not None:
         check_shape('start', start, (1, channels, 1, 1), 'as the channels of offsets')
     check_same_device(x, offsets=offsets, start=start)
+    check_memory_format(memory_format)
     run = choose_backend('point_sample', backend, x)
     if run == 'fastest':
         sizes = dict(
