@@ -106,7 +106,7 @@ def room_for(result: Tensor, dtype: torch.dtype) -> Tensor:
 
 def call(name: str, size: ctypes.Structure, *tensors: Tensor | None) -> None:
     """Calls a function on tensors of one dtype; None or an empty tensor is a null pointer."""
-    addresses = (None if tensor is None else tensor.data_ptr() for tensor in tensors)
+    addresses = [None if tensor is None else tensor.data_ptr() for tensor in tensors]
     FUNCTIONS[name, tensors[0].dtype](size, *addresses)
 
 
