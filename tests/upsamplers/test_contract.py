@@ -89,6 +89,7 @@ class Convolved(Upsampler):
 
 class TestConvolved(UpsamplerContract):
     cfg = dict(type=Convolved)
+    test_equals_its_reference = None
 
 
 @pytest.mark.parametrize('width', [128, 1024, 4096])
