@@ -20,7 +20,7 @@ table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular
 td, th { padding: .25rem .75rem; border-bottom: 1px solid #ddd; text-align: right;
          white-space: nowrap }
 td:first-child, th:first-child { text-align: left }
-.wide { overflow-x: auto }
+.wide { overflow-x: auto; font-size: .85rem }
 .pictures { display: flex; flex-wrap: wrap; gap: .75rem; margin: 1rem 0 }
 figure { margin: 0 } figcaption { font-size: .85rem }
 img { display: block; max-width: 100% }
