@@ -10,7 +10,7 @@ from torch.distributed import is_torchelastic_launched
 from recipes.checks import check_data, check_weights
 from recipes.cli import add_config_flags, add_training_flags, load_training_config
 
-from .features import keep_still
+from .features import check_keepable, keep_still
 from .findings import FEWEST
 from .metrics import find_metric, primary_metric
 from .plan import Plan, make_plan, validate_often
@@ -130,6 +130,8 @@ def plan_of(args: argparse.Namespace, make_folder: Callable[[str], Path]) -> Pla
     variants = gather(configs, args.upsamplers, not args.only)
     first = variants[0].cfg
     check_weights(first)
+    if args.cache_features and not args.report:
+        check_keepable(first)
     metric = find_metric(args.metric) if args.metric else primary_metric(first)
     baselines = tuple(name for name in CONTROLS if not args.only) or (variants[0].name,)
     # it has no parameters of its own, so that all variants have what it has

@@ -1,5 +1,6 @@
 """``--cache-features``: what a frozen backbone makes of a picture is computed once."""
 
+import copy
 import fcntl
 import hashlib
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import torch
 from mmengine.config import ConfigDict
 from mmengine.hooks import Hook
+from mmengine.registry import MODELS, DefaultScope
 from mmengine.runner import Runner
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -96,6 +98,13 @@ def keep_features(model: nn.Module, folder: Path) -> None:
         return tuple(torch.cat(level) for level in zip(*levels, strict=True))
 
     backbone.forward = forward
+
+
+def check_keepable(cfg) -> None:
+    """Raises ValueError where the backbone of a config learns; builds its model to know."""
+    with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):
+        # detectors hand settings on to their parts, in place
+        check_frozen(MODELS.build(copy.deepcopy(cfg.model)).backbone)
 
 
 def check_frozen(backbone: nn.Module) -> None:

@@ -274,6 +274,11 @@ def test_kept_features_are_those_of_the_backbone(config, shapes, tmp_path):
     assert [level.shape[1] for level in torch.load(files[0])] == [24, 40, 112, 320]
 
 
+def test_a_backbone_that_learns_is_told_before_any_run(shapes):
+    with pytest.raises(ValueError, match='conv1.weight of this one learns or changes: leave it'):
+        plan(FASTER, shapes, '--tiny', '--from-scratch', '--cache-features')
+
+
 def test_a_backbone_that_learns_keeps_nothing():
     learning = nn.Sequential(nn.Conv2d(3, 4, 1))
     with pytest.raises(ValueError, match='0.weight of this one learns'):
